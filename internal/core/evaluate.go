@@ -1,0 +1,214 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A RosterAnswer is what could be learned about one account's duties.
+type RosterAnswer struct {
+	Roster *Roster // the newest there is; nil where there is none
+	Err    error   // why nothing fresh enough is to be had; nil when Roster is fresh
+}
+
+// An EvaluateInput is everything that the on-call reviewer looks at.
+type EvaluateInput struct {
+	Request  Request
+	Email    string                  // the address by which PagerDuty knows the requester
+	Pinned   map[string]string       // account → PagerDuty's user id, where the requester is already matched
+	Taken    map[string]string       // account + "/" + PagerDuty's user id → the user who is matched with it
+	Rosters  map[string]RosterAnswer // by account
+	Reviewer string                  // the name the review would be given by
+	MayNot   error                   // why the reviewer may not review this request; nil if it may
+	MaxAge   time.Duration           // of duties that an approval may rest on
+}
+
+// Evaluate is the on-call reviewer: it says whether on-call status approves a request, and why.
+//
+// Every requested role must be covered by a rule whose on-call condition holds; each rule is
+// looked at by itself, so that the services of one role never meet the levels of another.
+func Evaluate(in EvaluateInput, now time.Time) Evaluation {
+	ev := Evaluation{At: now, Outcome: OutcomePeople}
+	rules := onCallRules(in.Request)
+	if len(rules) == 0 {
+		ev.say("on call", false, "nothing about %s is approved by on-call status: no role that grants it names a PagerDuty service, schedule or escalation policy", list(wanted(in.Request)))
+		return ev
+	}
+	if in.MayNot != nil {
+		ev.say("reviewer", false, "the on-call reviewer cannot approve this: %v", in.MayNot)
+		return ev
+	}
+	ev.say("reviewer", true, "%s may review this request", in.Reviewer)
+	covered, waits := map[string]bool{}, false
+	for _, rule := range rules {
+		held, wait := ev.look(in, rule, now)
+		waits = waits || wait
+		if !held {
+			continue
+		}
+		ev.Rules = append(ev.Rules, rule)
+		for _, role := range rule.Roles {
+			covered[role] = true
+		}
+	}
+	for _, role := range wanted(in.Request) {
+		if covered[role] {
+			continue
+		}
+		if len(ev.Rules) > 0 {
+			ev.say("coverage", false, "on-call status does not cover %s", role)
+		}
+		if waits {
+			ev.Outcome = OutcomeWait
+		}
+		return ev
+	}
+	ev.Outcome = OutcomeApprove
+	return ev
+}
+
+// look holds one rule against the duties, and reports whether it holds and whether the answer has to wait for PagerDuty.
+func (ev *Evaluation) look(in EvaluateInput, rule ApprovalRule, now time.Time) (held, wait bool) {
+	account := rule.OnCall.Account
+	answer := in.Rosters[account]
+	if answer.Err != nil || answer.Roster == nil {
+		ev.say("on call", false, "on-call data is stale, so people decide until PagerDuty answers: %v", answer.Err)
+		return false, true
+	}
+	roster := answer.Roster
+	if age := now.Sub(roster.FetchedAt); age > in.MaxAge {
+		ev.say("on call", false, "on-call data is stale: it is %s old, at most %s may be used; people decide until PagerDuty answers", age.Round(time.Second), in.MaxAge)
+		return false, true
+	}
+	for _, what := range roster.Unknown(*rule.OnCall) {
+		ev.say("on call", false, "PagerDuty knows no %s, which %s names", what, rule.Origin)
+	}
+	person, problem := identify(in, roster)
+	if problem != "" {
+		ev.say("identity", false, "%s", problem)
+		return false, false
+	}
+	evidence := roster.Match(*rule.OnCall, person.ID, now)
+	if len(evidence) == 0 {
+		ev.say("on call", false, "%s is not on call for %s (%s, asked %s ago)", in.Request.User, rule.OnCall, rule.Origin, now.Sub(roster.FetchedAt).Round(time.Second))
+		return false, false
+	}
+	for _, e := range evidence {
+		if !slices.Contains(ev.Evidence, e) {
+			ev.Evidence = append(ev.Evidence, e)
+			ev.say("on call", true, "%s is on call: %s", in.Request.User, e)
+		}
+	}
+	return true, false
+}
+
+// identify finds the PagerDuty user who is the requester.
+func identify(in EvaluateInput, roster *Roster) (PagerUser, string) {
+	if id := in.Pinned[roster.Account]; id != "" {
+		if u, ok := roster.UserByID(id); ok {
+			return u, ""
+		}
+		return PagerUser{}, fmt.Sprintf("%s was matched with PagerDuty user %s, whom PagerDuty no longer has; an administrator can clear the match", in.Request.User, id)
+	}
+	if _, ok := foldEmail(in.Email); !ok {
+		return PagerUser{}, fmt.Sprintf("PagerDuty finds people by e-mail address, and %q is none; an administrator can set the trait pagerduty_email of %s", in.Email, in.Request.User)
+	}
+	u, ok := roster.UserByEmail(in.Email)
+	if !ok {
+		return PagerUser{}, fmt.Sprintf("PagerDuty has no user with the e-mail address %s; an administrator can set the trait pagerduty_email of %s", in.Email, in.Request.User)
+	}
+	if other := in.Taken[roster.Account+"/"+u.ID]; other != "" && other != in.Request.User {
+		return PagerUser{}, fmt.Sprintf("PagerDuty user %s (%s) is already matched with %s; only an administrator can change that", u.Name, u.ID, other)
+	}
+	return u, ""
+}
+
+func (ev *Evaluation) say(check string, ok bool, format string, args ...any) {
+	ev.Reasons = append(ev.Reasons, Reason{Check: check, OK: ok, Text: fmt.Sprintf(format, args...)})
+}
+
+func onCallRules(r Request) []ApprovalRule {
+	var out []ApprovalRule
+	for _, rule := range r.Rules {
+		if rule.OnCall != nil {
+			out = append(out, rule)
+		}
+	}
+	return out
+}
+
+func wanted(r Request) []string { return r.Roles }
+
+// Accounts returns the accounts that a request's on-call rules speak of, each once.
+func (r Request) Accounts() []string {
+	var out []string
+	for _, rule := range onCallRules(r) {
+		if !slices.Contains(out, rule.OnCall.Account) {
+			out = append(out, rule.OnCall.Account)
+		}
+	}
+	return out
+}
+
+// PagerDutyEmail returns the address by which PagerDuty knows a user: the trait
+// pagerduty_email, else the name. Only administrators set the trait.
+func (u User) PagerDutyEmail() string {
+	if v := u.Traits["pagerduty_email"]; len(v) > 0 && strings.TrimSpace(v[0]) != "" {
+		return strings.TrimSpace(v[0])
+	}
+	return u.Name
+}
+
+// String says for what a rule wants somebody to be on call.
+func (o *OnCallRule) String() string {
+	var parts []string
+	add := func(one, many string, values []string) {
+		switch len(values) {
+		case 0:
+		case 1:
+			parts = append(parts, one+" "+values[0])
+		default:
+			parts = append(parts, "one of the "+many+" "+list(values))
+		}
+	}
+	add("service", "services", o.Services)
+	add("schedule", "schedules", o.Schedules)
+	add("escalation policy", "escalation policies", o.EscalationPolicies)
+	add("team", "teams", o.Teams)
+	if len(parts) == 0 {
+		parts = append(parts, "any schedule")
+	}
+	if len(o.Levels) > 0 {
+		levels := make([]string, len(o.Levels))
+		for i, l := range o.Levels {
+			levels[i] = fmt.Sprint(l)
+		}
+		parts = append(parts, "on level "+strings.Join(levels, " or "))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// String says what the evidence shows.
+func (e Evidence) String() string {
+	var b strings.Builder
+	if e.Service != "" {
+		fmt.Fprintf(&b, "service %s, ", e.Service)
+	}
+	if e.EscalationPolicy != "" {
+		fmt.Fprintf(&b, "escalation policy %s, level %d, ", e.EscalationPolicy, e.Level)
+	}
+	if e.Schedule != "" {
+		fmt.Fprintf(&b, "schedule %s, ", e.Schedule)
+	}
+	if e.End.IsZero() {
+		b.WriteString("without an end")
+	} else {
+		fmt.Fprintf(&b, "until %s", e.End.UTC().Format("2006-01-02 15:04 UTC"))
+	}
+	fmt.Fprintf(&b, " (PagerDuty asked at %s)", e.FetchedAt.UTC().Format("15:04:05"))
+	return b.String()
+}
+
+func list(names []string) string { return strings.Join(names, ", ") }
