@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -30,9 +31,8 @@ type EvaluateInput struct {
 // Every requested role must be covered by a rule whose on-call condition holds; each rule is
 // looked at by itself, so that the services of one role never meet the levels of another.
 func Evaluate(in EvaluateInput, now time.Time) Evaluation {
-	ev := Evaluation{At: now, Outcome: OutcomePeople}
-	rules := onCallRules(in.Request)
-	if len(rules) == 0 {
+	ev := Evaluation{At: now, Outcome: OutcomePeople, Reasons: make([]Reason, 0, 4)}
+	if !slices.ContainsFunc(in.Request.Rules, byOnCall) {
 		ev.say("on call", false, "nothing about %s is approved by on-call status: no role that grants it names a PagerDuty service, schedule or escalation policy", list(wanted(in.Request)))
 		return ev
 	}
@@ -40,21 +40,23 @@ func Evaluate(in EvaluateInput, now time.Time) Evaluation {
 		ev.say("reviewer", false, "the on-call reviewer cannot approve this: %v", in.MayNot)
 		return ev
 	}
-	ev.say("reviewer", true, "%s may review this request", in.Reviewer)
-	covered, waits := map[string]bool{}, false
-	for _, rule := range rules {
-		held, wait := ev.look(in, rule, now)
-		waits = waits || wait
-		if !held {
+	ev.add("reviewer", true, in.Reviewer+" may review this request")
+	waits := false
+	for i := range in.Request.Rules {
+		rule := &in.Request.Rules[i]
+		if !byOnCall(*rule) {
 			continue
 		}
-		ev.Rules = append(ev.Rules, rule)
-		for _, role := range rule.Roles {
-			covered[role] = true
+		held, wait := ev.look(&in, rule, now)
+		waits = waits || wait
+		if held {
+			bound := in.Rosters[rule.OnCall.Account].Roster.Bind(*rule.OnCall)
+			ev.Rules = append(ev.Rules, *rule)
+			ev.Rules[len(ev.Rules)-1].OnCall = &bound
 		}
 	}
 	for _, role := range wanted(in.Request) {
-		if covered[role] {
+		if slices.ContainsFunc(ev.Rules, func(held ApprovalRule) bool { return slices.Contains(held.Roles, role) }) {
 			continue
 		}
 		if len(ev.Rules) > 0 {
@@ -70,7 +72,7 @@ func Evaluate(in EvaluateInput, now time.Time) Evaluation {
 }
 
 // look holds one rule against the duties, and reports whether it holds and whether the answer has to wait for PagerDuty.
-func (ev *Evaluation) look(in EvaluateInput, rule ApprovalRule, now time.Time) (held, wait bool) {
+func (ev *Evaluation) look(in *EvaluateInput, rule *ApprovalRule, now time.Time) (held, wait bool) {
 	account := rule.OnCall.Account
 	answer := in.Rosters[account]
 	if answer.Err != nil || answer.Roster == nil {
@@ -78,6 +80,10 @@ func (ev *Evaluation) look(in EvaluateInput, rule ApprovalRule, now time.Time) (
 		return false, true
 	}
 	roster := answer.Roster
+	if ahead := roster.FetchedAt.Sub(now); ahead > time.Second {
+		ev.say("on call", false, "on-call data is stale: it is from %s in the future, so one of the clocks is wrong; people decide until PagerDuty answers", ahead.Round(time.Second))
+		return false, true
+	}
 	if age := now.Sub(roster.FetchedAt); age > in.MaxAge {
 		ev.say("on call", false, "on-call data is stale: it is %s old, at most %s may be used; people decide until PagerDuty answers", age.Round(time.Second), in.MaxAge)
 		return false, true
@@ -95,57 +101,61 @@ func (ev *Evaluation) look(in EvaluateInput, rule ApprovalRule, now time.Time) (
 		ev.say("on call", false, "%s is not on call for %s (%s, asked %s ago)", in.Request.User, rule.OnCall, rule.Origin, now.Sub(roster.FetchedAt).Round(time.Second))
 		return false, false
 	}
+	if ev.Evidence == nil {
+		ev.Evidence = evidence[:0] // usually all of it is new
+	}
 	for _, e := range evidence {
-		if !slices.Contains(ev.Evidence, e) {
-			ev.Evidence = append(ev.Evidence, e)
-			ev.say("on call", true, "%s is on call: %s", in.Request.User, e)
+		if slices.Contains(ev.Evidence, e) {
+			continue
 		}
+		ev.Evidence = append(ev.Evidence, e)
+		b := append(append(make([]byte, 0, 256), in.Request.User...), " is on call: "...)
+		ev.add("on call", true, string(e.appendTo(b)))
 	}
 	return true, false
 }
 
 // identify finds the PagerDuty user who is the requester.
-func identify(in EvaluateInput, roster *Roster) (PagerUser, string) {
+func identify(in *EvaluateInput, roster *Roster) (PagerUser, string) {
 	if id := in.Pinned[roster.Account]; id != "" {
 		if u, ok := roster.UserByID(id); ok {
 			return u, ""
 		}
 		return PagerUser{}, fmt.Sprintf("%s was matched with PagerDuty user %s, whom PagerDuty no longer has; an administrator can clear the match", in.Request.User, id)
 	}
-	if _, ok := foldEmail(in.Email); !ok {
+	key, ok := foldEmail(in.Email)
+	if !ok {
 		return PagerUser{}, fmt.Sprintf("PagerDuty finds people by e-mail address, and %q is none; an administrator can set the trait pagerduty_email of %s", in.Email, in.Request.User)
 	}
-	u, ok := roster.UserByEmail(in.Email)
-	if !ok {
+	u := roster.emails[key]
+	if u == nil {
 		return PagerUser{}, fmt.Sprintf("PagerDuty has no user with the e-mail address %s; an administrator can set the trait pagerduty_email of %s", in.Email, in.Request.User)
 	}
 	if other := in.Taken[roster.Account+"/"+u.ID]; other != "" && other != in.Request.User {
 		return PagerUser{}, fmt.Sprintf("PagerDuty user %s (%s) is already matched with %s; only an administrator can change that", u.Name, u.ID, other)
 	}
-	return u, ""
+	return u.PagerUser, ""
 }
 
 func (ev *Evaluation) say(check string, ok bool, format string, args ...any) {
-	ev.Reasons = append(ev.Reasons, Reason{Check: check, OK: ok, Text: fmt.Sprintf(format, args...)})
+	ev.add(check, ok, fmt.Sprintf(format, args...))
 }
 
-func onCallRules(r Request) []ApprovalRule {
-	var out []ApprovalRule
-	for _, rule := range r.Rules {
-		if rule.OnCall != nil {
-			out = append(out, rule)
-		}
-	}
-	return out
+// add is say for what is said of every approval, where formatting would take most of the time.
+func (ev *Evaluation) add(check string, ok bool, text string) {
+	ev.Reasons = append(ev.Reasons, Reason{Check: check, OK: ok, Text: text})
 }
+
+// byOnCall reports whether a rule approves by on-call status.
+func byOnCall(rule ApprovalRule) bool { return rule.OnCall != nil }
 
 func wanted(r Request) []string { return r.Roles }
 
 // Accounts returns the accounts that a request's on-call rules speak of, each once.
 func (r Request) Accounts() []string {
 	var out []string
-	for _, rule := range onCallRules(r) {
-		if !slices.Contains(out, rule.OnCall.Account) {
+	for _, rule := range r.Rules {
+		if byOnCall(rule) && !slices.Contains(out, rule.OnCall.Account) {
 			out = append(out, rule.OnCall.Account)
 		}
 	}
@@ -191,24 +201,34 @@ func (o *OnCallRule) String() string {
 }
 
 // String says what the evidence shows.
-func (e Evidence) String() string {
-	var b strings.Builder
+func (e Evidence) String() string { return string(e.appendTo(make([]byte, 0, 256))) }
+
+// appendTo appends what String says.
+func (e *Evidence) appendTo(b []byte) []byte {
 	if e.Service != "" {
-		fmt.Fprintf(&b, "service %s, ", e.Service)
+		b = append(append(append(b, "service "...), e.Service...), ", "...)
 	}
 	if e.EscalationPolicy != "" {
-		fmt.Fprintf(&b, "escalation policy %s, level %d, ", e.EscalationPolicy, e.Level)
+		b = append(append(append(b, "escalation policy "...), e.EscalationPolicy...), ", level "...)
+		b = append(strconv.AppendInt(b, int64(e.Level), 10), ", "...)
 	}
 	if e.Schedule != "" {
-		fmt.Fprintf(&b, "schedule %s, ", e.Schedule)
+		b = append(append(append(b, "schedule "...), e.Schedule...), ", "...)
 	}
 	if e.End.IsZero() {
-		b.WriteString("without an end")
+		b = append(b, "without an end"...)
 	} else {
-		fmt.Fprintf(&b, "until %s", e.End.UTC().Format("2006-01-02 15:04 UTC"))
+		b = appendTime(append(b, "until "...), e.End)
+		b[len(b)-10] = ' '
+		b = append(b[:len(b)-4], " UTC"...) // 2026-03-01 15:04 UTC
 	}
-	fmt.Fprintf(&b, " (PagerDuty asked at %s)", e.FetchedAt.UTC().Format("15:04:05"))
-	return b.String()
+	b = append(b, " (PagerDuty asked at "...)
+	from := len(b)
+	b = appendTime(b, e.FetchedAt)
+	return append(append(b[:from], b[len(b)-9:len(b)-1]...), ')') // 15:04:05
 }
+
+// appendTime appends a moment as 2026-03-01T15:04:05Z, the one form that package time writes fast.
+func appendTime(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, time.RFC3339) }
 
 func list(names []string) string { return strings.Join(names, ", ") }

@@ -19,40 +19,61 @@ type Roster struct {
 	Teams     []Named
 	Duties    []Duty
 
-	users     map[string]*PagerUser // by id, and by folded e-mail
+	people    map[string]*person // by id; also those who are on duty and not among Users
+	emails    map[string]*person // by folded e-mail
 	services  map[string]*PagerService
 	policies  map[string]*PagerPolicy
 	schedules map[string]*Named
 	teams     map[string]*Named
-	duties    map[string][]Duty // by user id
+}
+
+// A person is somebody with their duties.
+type person struct {
+	PagerUser        // zero where only duties are known
+	label     string // as evidence names them
+	duties    []Duty
 }
 
 // Index prepares the roster for questions. It must be called once, before the roster is shared.
 func (r *Roster) Index() *Roster {
-	r.users = make(map[string]*PagerUser, 2*len(r.Users))
-	for i := range r.Users {
-		u := &r.Users[i]
-		r.users[u.ID] = u
+	r.people = make(map[string]*person, len(r.Users))
+	r.emails = make(map[string]*person, len(r.Users))
+	for _, u := range r.Users {
+		p := &person{PagerUser: u, label: u.Name + " (" + u.ID + ")"}
+		r.people[u.ID] = p
 		if key, ok := foldEmail(u.Email); ok {
-			r.users[key] = u
+			if other, there := r.emails[key]; there && (other == nil || other.ID != u.ID) {
+				p = nil // an address of two people finds neither
+			}
+			r.emails[key] = p
 		}
+	}
+	for _, d := range r.Duties {
+		p := r.people[d.UserID]
+		if p == nil {
+			p = &person{}
+			r.people[d.UserID] = p
+		}
+		p.duties = append(p.duties, d)
 	}
 	r.services = byName(r.Services, func(s *PagerService) Named { return Named{s.ID, s.Name} })
 	r.policies = byName(r.Policies, func(p *PagerPolicy) Named { return Named{p.ID, p.Name} })
 	r.schedules = byName(r.Schedules, func(n *Named) Named { return *n })
 	r.teams = byName(r.Teams, func(n *Named) Named { return *n })
-	r.duties = make(map[string][]Duty, len(r.Users))
-	for _, d := range r.Duties {
-		r.duties[d.UserID] = append(r.duties[d.UserID], d)
-	}
 	return r
 }
 
-// byName maps trimmed names and ids to things. An id wins over a thing that is named like it.
+// byName maps trimmed names and ids to things. A name of two things finds neither, and an id
+// wins over a thing that is named like it.
 func byName[T any](list []T, named func(*T) Named) map[string]*T {
 	m := make(map[string]*T, 2*len(list))
 	for i := range list {
-		m[strings.TrimSpace(named(&list[i]).Name)] = &list[i]
+		thing := &list[i]
+		name := strings.TrimSpace(named(thing).Name)
+		if other, there := m[name]; there && (other == nil || named(other).ID != named(thing).ID) {
+			thing = nil
+		}
+		m[name] = thing
 	}
 	for i := range list {
 		m[named(&list[i]).ID] = &list[i]
@@ -66,15 +87,31 @@ func byName[T any](list []T, named func(*T) Named) map[string]*T {
 // folding would make a Kelvin sign a "k". Quoted local parts, comments, display names and a
 // second "@" are refused, because two systems rarely read them alike.
 func foldEmail(s string) (string, bool) {
-	local, domain, ok := strings.Cut(s, "@")
-	if !ok || local == "" || domain == "" || strings.ContainsAny(s, "\"<>()[]\\,;: \t\r\n") || strings.Contains(domain, "@") {
+	at, folded := -1, true
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case '@':
+			if at >= 0 {
+				return "", false
+			}
+			at = i
+		case '"', '<', '>', '(', ')', '[', ']', '\\', ',', ';', ':', ' ', 0x7f:
+			return "", false
+		default:
+			if c < ' ' {
+				return "", false
+			}
+			folded = folded && (c < 'A' || c > 'Z')
+		}
+	}
+	if at <= 0 || at == len(s)-1 {
 		return "", false
+	}
+	if folded {
+		return s, true
 	}
 	b := []byte(s)
 	for i, c := range b {
-		if c < ' ' || c == 0x7f {
-			return "", false
-		}
 		if 'A' <= c && c <= 'Z' {
 			b[i] = c + 'a' - 'A'
 		}
@@ -88,35 +125,43 @@ func (r *Roster) UserByEmail(email string) (PagerUser, bool) {
 	if !ok {
 		return PagerUser{}, false
 	}
-	u, ok := r.users[key]
-	if !ok {
+	p := r.emails[key]
+	if p == nil {
 		return PagerUser{}, false
 	}
-	return *u, true
+	return p.PagerUser, true
 }
 
 // UserByID finds a person by PagerDuty's id.
 func (r *Roster) UserByID(id string) (PagerUser, bool) {
-	u, ok := r.users[id]
-	if !ok || u.ID != id {
+	p, ok := r.people[id]
+	if !ok || p.label == "" {
 		return PagerUser{}, false
 	}
-	return *u, true
+	return p.PagerUser, true
+}
+
+// dutiesOf returns all duties of a person. Nobody has none.
+func (r *Roster) dutiesOf(userID string) []Duty {
+	if p := r.people[userID]; p != nil && userID != "" {
+		return p.duties
+	}
+	return nil
 }
 
 // Service finds a service by its exact name or its id; both are trimmed.
 func (r *Roster) Service(name string) (PagerService, bool) {
-	s, ok := r.services[strings.TrimSpace(name)]
-	if !ok {
+	s := r.services[strings.TrimSpace(name)]
+	if s == nil {
 		return PagerService{}, false
 	}
 	return *s, true
 }
 
-// OnCall returns the duties of a person that cover an instant.
+// OnCall returns the duties of a person that cover an instant. Nobody has none.
 func (r *Roster) OnCall(userID string, at time.Time) []Duty {
 	var on []Duty
-	for _, d := range r.duties[userID] {
+	for _, d := range r.dutiesOf(userID) {
 		if d.Covers(at) {
 			on = append(on, d)
 		}
@@ -127,13 +172,13 @@ func (r *Roster) OnCall(userID string, at time.Time) []Duty {
 // Describe names a duty's parts, as they go into evidence. service may be empty.
 func (r *Roster) Describe(d Duty, service string) Evidence {
 	e := Evidence{Account: r.Account, Service: service, Level: d.Level, Start: d.Start, End: d.End, FetchedAt: r.FetchedAt}
-	if u, ok := r.users[d.UserID]; ok {
-		e.User = fmt.Sprintf("%s (%s)", u.Name, u.ID)
+	if p, ok := r.people[d.UserID]; ok {
+		e.User = p.label
 	}
-	if p, ok := r.policies[d.EscalationPolicy]; ok {
+	if p := r.policies[d.EscalationPolicy]; p != nil {
 		e.EscalationPolicy = p.Name
 	}
-	if s, ok := r.schedules[d.Schedule]; ok {
+	if s := r.schedules[d.Schedule]; s != nil {
 		e.Schedule = s.Name
 	}
 	return e
@@ -151,11 +196,14 @@ func (r *Roster) Unknown(rule OnCallRule) []string {
 func missing[T any](what string, names []string, known map[string]*T) []string {
 	var out []string
 	for _, n := range names {
-		if known[strings.TrimSpace(n)] != nil {
+		thing, several := known[strings.TrimSpace(n)]
+		if thing != nil {
 			continue
 		}
 		text := fmt.Sprintf("%s %q", what, n)
-		if near := Nearest(n, keys(known)); near != "" {
+		if several {
+			text += " (several have that name; write the id)"
+		} else if near := Nearest(n, keys(known)); near != "" {
 			text += fmt.Sprintf(" (did you mean %q?)", near)
 		}
 		out = append(out, text)
@@ -176,8 +224,8 @@ func keys[T any](m map[string]*T) []string {
 // one entry for each duty and service that fit. No evidence means not on call.
 func (r *Roster) Match(rule OnCallRule, userID string, at time.Time) []Evidence {
 	var found []Evidence
-	for _, d := range r.duties[userID] {
-		if !d.Covers(at) || !r.fits(rule, d) {
+	for _, d := range r.dutiesOf(userID) {
+		if !d.Covers(at) || !r.fits(&rule, &d) {
 			continue
 		}
 		if len(rule.Services) == 0 {
@@ -186,15 +234,43 @@ func (r *Roster) Match(rule OnCallRule, userID string, at time.Time) []Evidence 
 			}
 			continue
 		}
-		for _, s := range r.servicesOn(rule, d) {
-			found = append(found, r.Describe(d, s))
+		for _, n := range rule.Services {
+			if s := r.services[strings.TrimSpace(n)]; s != nil && r.serves(&rule, s, &d) {
+				found = append(found, r.Describe(d, s.Name))
+			}
 		}
 	}
 	return found
 }
 
+// Bind returns a rule as it stands in this roster: with its account, and with ids for names, so
+// that it goes on meaning the same things when somebody renames them or makes another account
+// the default one. A name that is not known stays.
+func (r *Roster) Bind(rule OnCallRule) OnCallRule {
+	rule.Account = r.Account
+	rule.Services = ids(rule.Services, r.services, func(s *PagerService) string { return s.ID })
+	rule.Schedules = ids(rule.Schedules, r.schedules, func(n *Named) string { return n.ID })
+	rule.EscalationPolicies = ids(rule.EscalationPolicies, r.policies, func(p *PagerPolicy) string { return p.ID })
+	rule.Teams = ids(rule.Teams, r.teams, func(n *Named) string { return n.ID })
+	return rule
+}
+
+func ids[T any](names []string, known map[string]*T, id func(*T) string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	out := make([]string, len(names))
+	for i, n := range names {
+		if thing := known[strings.TrimSpace(n)]; thing != nil {
+			n = id(thing)
+		}
+		out[i] = n
+	}
+	return out
+}
+
 // fits holds a duty against the parts of a rule that speak of the duty alone.
-func (r *Roster) fits(rule OnCallRule, d Duty) bool {
+func (r *Roster) fits(rule *OnCallRule, d *Duty) bool {
 	if len(rule.Levels) > 0 && !slices.Contains(rule.Levels, d.Level) {
 		return false
 	}
@@ -231,19 +307,12 @@ func (r *Roster) isOneOf(id string, names []string, resolve func(string) string)
 	return false
 }
 
-// servicesOn returns the names of the rule's services whose escalation policy the duty stands on.
-func (r *Roster) servicesOn(rule OnCallRule, d Duty) []string {
-	var out []string
-	for _, n := range rule.Services {
-		s := r.services[strings.TrimSpace(n)]
-		if s == nil || d.EscalationPolicy == "" || s.EscalationPolicy != d.EscalationPolicy {
-			continue
-		}
-		if len(rule.Teams) == 0 || r.ofTeam(rule.Teams, s.Teams) || r.ofTeam(rule.Teams, r.policyTeams(d.EscalationPolicy)) {
-			out = append(out, s.Name)
-		}
+// serves reports whether a duty stands on the escalation policy of a service of the rule's teams.
+func (r *Roster) serves(rule *OnCallRule, s *PagerService, d *Duty) bool {
+	if d.EscalationPolicy == "" || s.EscalationPolicy != d.EscalationPolicy {
+		return false
 	}
-	return out
+	return len(rule.Teams) == 0 || r.ofTeam(rule.Teams, s.Teams) || r.ofTeam(rule.Teams, r.policyTeams(d.EscalationPolicy))
 }
 
 func (r *Roster) policyTeams(id string) []string {

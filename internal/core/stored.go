@@ -3,22 +3,45 @@ package core
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // CheckReason refuses a reason that is over-long, or that could say something else than it seems to.
 func CheckReason(reason string) error { return checkText("reason", reason) }
 
-// LookAlike returns another user whose name differs from name in case alone, Unicode's
-// look-alike letters of one case family included; empty where there is none.
+// LookAlike returns another user whose name looks like this one: it differs in case alone, or
+// in letters of other scripts that people cannot tell apart; empty where there is none.
 func (d *Directory) LookAlike(name string) string {
-	fold := func(s string) string { return strings.Map(foldRune, strings.TrimSpace(s)) }
-	mine := fold(name)
+	mine := skeleton(name)
 	for _, u := range d.list {
-		if u.Name != name && fold(u.Name) == mine {
+		if u.Name != name && skeleton(u.Name) == mine {
 			return u.Name
 		}
 	}
 	return ""
+}
+
+// The letters of other scripts that look like Latin ones, and those, in the same order. They
+// are the common ones of Unicode's list of confusables (UTS 39); each pair is one in most fonts.
+var (
+	foreign = []rune("аеорсухіјѕԁһԛԝѵАВЕКМНОРСТУХІЈЅԚԜ" + "ανορικυϲγΑΒΕΖΗΙΚΜΝΟΡΤΥΧ" + "օոսց" + "ıɡɑ")
+	latin   = []rune("aeopcyxijsdhqwvABEKMHOPCTYXIJSQW" + "avopikucyABEZHIKMNOPTYX" + "onug" + "iga")
+)
+
+// skeleton is what all names that look alike have in common.
+func skeleton(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf {
+			return foldRune(r)
+		}
+		if r >= '！' && r <= '～' { // the full-width forms of ASCII
+			r -= '！' - '!'
+		}
+		if i := slices.Index(foreign, r); i >= 0 {
+			r = latin[i]
+		}
+		return foldRune(r)
+	}, strings.TrimSpace(name))
 }
 
 // Names returns the PagerDuty names that stand literally in a role's annotations, so that

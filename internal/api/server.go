@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/sallyport/sallyport/internal/core"
+)
+
+// Server returns a server for a door: bounded in what it reads and how long it waits. What a
+// call may take is the route's business, as some wait on purpose. Shutdown ends those.
+func Server(door http.Handler) *http.Server {
+	stop, cancel := context.WithCancel(context.Background())
+	s := &http.Server{
+		Handler:           door,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), stoppingKey{}, stop)
+		},
+		ConnContext: withPeer,
+	}
+	s.RegisterOnShutdown(cancel)
+	return s
+}
+
+type stoppingKey struct{}
+
+// stopping returns a context that ends when the server begins to stop.
+func stopping(ctx context.Context) context.Context {
+	if s, known := ctx.Value(stoppingKey{}).(context.Context); known {
+		return s
+	}
+	return context.Background()
+}
+
+// withPeer puts who is at the other end of a Unix socket into the context of its calls.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	if s, wrapped := c.(*strictConn); wrapped {
+		c = s.Conn
+	}
+	u, unix := c.(*net.UnixConn)
+	if !unix {
+		return ctx
+	}
+	p, err := peerOf(u)
+	p.err = err
+	return context.WithValue(ctx, peerKey{}, p)
+}
+
+// longestSocket is the most bytes that a socket's path can have on Linux.
+const longestSocket = 107
+
+// ListenSocket makes the socket of a server, for its own user only. One that a dead server left
+// behind is replaced; one that answers is refused.
+func ListenSocket(path string) (net.Listener, error) {
+	if len(path) > longestSocket {
+		return nil, core.Errorf(core.Invalid, "the path of the socket has %d bytes, and a socket's path has at most %d: %s", len(path), longestSocket, path).
+			WithHint("use a shorter folder for --data")
+	}
+	if err := clearSocket(path); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the socket: %w", err)
+	}
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(closeToOthers)
+	}}
+	l, err := config.Listen(context.Background(), "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", path, err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("close %s to others: %w", path, err), l.Close())
+	}
+	return Strict(l), nil
+}
+
+// clearSocket removes a socket at which nobody answers.
+func clearSocket(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for a socket at %s: %w", path, err)
+	case info.Mode().Type() != fs.ModeSocket:
+		return core.Errorf(core.Conflict, "%s is there and is not a socket", path).WithHint("move it away, or use another folder for --data")
+	}
+	c, err := net.DialTimeout("unix", path, time.Second)
+	switch {
+	case err == nil:
+		return errors.Join(core.Errorf(core.Conflict, "another server answers at %s", path).WithHint("stop it first, or use another folder for --data"), c.Close())
+	case !errors.Is(err, syscall.ECONNREFUSED):
+		return core.Errorf(core.Conflict, "there is a socket at %s, and it cannot be told whether a server is behind it: %w", path, err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove the socket of a dead server: %w", err)
+	}
+	return nil
+}

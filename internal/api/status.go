@@ -1,0 +1,88 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sallyport/sallyport/client"
+	"github.com/sallyport/sallyport/internal/core"
+	"github.com/sallyport/sallyport/internal/engine"
+)
+
+func (a *API) getStatus(ctx context.Context, _ *struct{}) (*answer[client.Status], error) {
+	if err := a.may(ctx, "status"); err != nil {
+		return nil, err
+	}
+	s := a.Status(ctx)
+	who := caller(ctx)
+	s.Caller, s.Via, s.Now = who.Name(), who.Via, a.Engine.Clock.Now().UTC()
+	s.MaxStaleness = a.Engine.MaxStale.String()
+	if s.Version == "" {
+		s.Version = a.Version
+	}
+	if s.Replica == "" {
+		s.Replica = a.Engine.Replica
+	}
+	s.Accounts = list(s.Accounts, func(v client.AccountStatus) client.AccountStatus { return v })
+	s.Warnings = list(s.Warnings, same)
+	err := a.count(ctx, &s)
+	return ok(s), err
+}
+
+// count fills in how much there is to do.
+func (a *API) count(ctx context.Context, s *client.Status) error {
+	return a.Engine.Store.Read(ctx, func(v engine.View) error {
+		const all = 1 << 30
+		pending, err := v.Requests(engine.RequestQuery{State: core.Pending, Limit: all})
+		if err != nil {
+			return err
+		}
+		live, err := v.Grants(engine.GrantQuery{States: []core.GrantState{core.GrantActive, core.GrantEnding}, Limit: all})
+		if err != nil {
+			return err
+		}
+		unfinished, err := v.Incidents(engine.IncidentQuery{Unfinished: true, Limit: all})
+		if err != nil {
+			return err
+		}
+		s.Pending, s.Unfinished = len(pending), len(unfinished)
+		for _, g := range live {
+			if g.State == core.GrantActive {
+				s.Active++
+			} else if a.Engine.Clock.Now().Sub(g.EndedAt).Minutes() >= 1 {
+				s.Overdue++
+			}
+		}
+		return nil
+	})
+}
+
+func (a *API) doctor(ctx context.Context, _ *struct{}) (*answer[client.Diagnosis], error) {
+	if err := a.may(ctx, "doctor"); err != nil {
+		return nil, err
+	}
+	out := client.Diagnosis{OK: true, Findings: list(a.Doctor(ctx), func(f client.Finding) client.Finding { return f })}
+	for _, f := range out.Findings {
+		out.OK = out.OK && f.State != "problem"
+	}
+	return ok(out), nil
+}
+
+// may refuses a caller who may not read what is not the engine's: no verb of the engine stands behind it.
+func (a *API) may(ctx context.Context, what string) error {
+	who := caller(ctx)
+	if who.Admin {
+		return nil
+	}
+	dir, err := a.Engine.Directory(ctx)
+	if err != nil {
+		return err
+	}
+	if reason := dir.Permission(who.User, what, "read"); !reason.OK {
+		return core.Errorf(core.Refused, "%s", reason.Text)
+	}
+	return nil
+}
+
+// asCore finds the error in a chain that may be shown to people.
+func asCore(err error, into **core.Error) bool { return errors.As(err, into) }

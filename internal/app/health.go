@@ -1,0 +1,276 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sallyport/sallyport/client"
+	"github.com/sallyport/sallyport/internal/core"
+	"github.com/sallyport/sallyport/internal/engine"
+	"github.com/sallyport/sallyport/internal/manifest"
+)
+
+// clockTolerance is how far the clock may run ahead of the wall's before somebody should look.
+const clockTolerance = 2 * time.Second
+
+// owner is who the server's own look into things is done as.
+var owner = engine.Actor{Admin: true, Via: "engine"}
+
+// ready says why the server cannot do its work now, each reason with what it means. None: it can.
+func (a *App) ready(ctx context.Context) []string {
+	var reasons []string
+	if err := a.store.Check(ctx); err != nil {
+		return []string{"database: " + err.Error()}
+	}
+	for _, s := range a.accounts.Status() {
+		switch {
+		case s.LastSync.IsZero() && s.LastError != nil:
+			reasons = append(reasons, fmt.Sprintf("account %s: on-call data was never read, so nobody is approved by on-call status: %v", s.Account, s.LastError))
+		case s.LastSync.IsZero():
+			reasons = append(reasons, fmt.Sprintf("account %s: on-call data is being read for the first time", s.Account))
+		case s.Age > a.Config.OnCall.MaxStaleness && s.LastError != nil:
+			reasons = append(reasons, fmt.Sprintf("account %s: on-call data is %s old, so nobody is approved by on-call status: %v", s.Account, s.Age.Round(time.Second), s.LastError))
+		}
+		for _, m := range s.Missing {
+			reasons = append(reasons, fmt.Sprintf("account %s: %s", s.Account, m))
+		}
+	}
+	return append(reasons, a.warnings(ctx)...)
+}
+
+// warnings are what somebody should look at although work goes on.
+func (a *App) warnings(ctx context.Context) []string {
+	var out []string
+	if ahead := a.clock.Ahead(); ahead > clockTolerance {
+		out = append(out, fmt.Sprintf("clock: the wall clock was set back; time goes on %s ahead of it, so that no grant lasts longer", ahead))
+	}
+	ending, err := a.Engine.Grants(ctx, owner, engine.GrantQuery{States: []core.GrantState{core.GrantEnding}})
+	if err != nil {
+		return append(out, "database: "+err.Error())
+	}
+	for _, g := range ending {
+		if g.Error != "" {
+			out = append(out, fmt.Sprintf("access NOT removed: %s still has %s, which ended at %s: %s", g.User, g.Resource, g.EndedAt.Format(time.RFC3339), g.Error))
+		}
+	}
+	incidents, err := a.Engine.Incidents(ctx, owner, engine.IncidentQuery{Unfinished: true, Limit: 100})
+	if err != nil {
+		return append(out, "database: "+err.Error())
+	}
+	for _, i := range incidents {
+		if i.Error != "" {
+			out = append(out, fmt.Sprintf("incident about %s on %q waits: %s", i.RequestID, i.Service, i.Error))
+		}
+	}
+	return out
+}
+
+// status is what the server tells about itself.
+func (a *App) status(ctx context.Context) client.Status {
+	s := client.Status{
+		Version: a.Version, Replica: a.replica, StartedAt: a.started, Now: a.clock.Now(), Database: a.database(),
+		Listen: a.Config.Listen, PublicURL: a.Config.URL(), MaxStaleness: a.Config.OnCall.MaxStaleness.String(),
+		Accounts: []client.AccountStatus{}, Warnings: a.ready(ctx),
+	}
+	if s.Warnings == nil {
+		s.Warnings = []string{}
+	}
+	for _, st := range a.accounts.Status() {
+		account := client.AccountStatus{Name: st.Account, SyncedAt: st.LastSync, AgeSeconds: st.Age.Seconds()}
+		if st.LastError != nil {
+			account.Error = st.LastError.Error()
+		}
+		s.Accounts = append(s.Accounts, account)
+	}
+	_ = a.store.Read(ctx, func(v engine.View) error { // what cannot be read stays zero; ready says why
+		pending, err := v.Requests(engine.RequestQuery{State: core.Pending})
+		if err != nil {
+			return err
+		}
+		s.Pending = len(pending)
+		active, err := v.Grants(engine.GrantQuery{States: []core.GrantState{core.GrantActive}, Limit: 1 << 30})
+		if err != nil {
+			return err
+		}
+		s.Active = len(active)
+		ending, err := v.Grants(engine.GrantQuery{States: []core.GrantState{core.GrantEnding}})
+		if err != nil {
+			return err
+		}
+		for _, g := range ending {
+			if a.clock.Now().Sub(g.EndedAt) > time.Minute {
+				s.Overdue++
+			}
+		}
+		unfinished, err := v.Incidents(engine.IncidentQuery{Unfinished: true})
+		s.Unfinished = len(unfinished)
+		return err
+	})
+	return s
+}
+
+func (a *App) database() string {
+	if a.Config.Database == "" {
+		return "sqlite at " + a.Config.Data
+	}
+	return "postgres at " + a.Config.Database.String()
+}
+
+// doctor looks at everything outside. Each finding that is not well names its cure.
+func (a *App) doctor(ctx context.Context) []client.Finding {
+	out := []client.Finding{a.doctorDatabase(ctx), a.doctorClock()}
+	out = append(out, a.doctorAccounts(ctx)...)
+	out = append(out, a.doctorReviewer(ctx))
+	out = append(out, a.doctorRoles(ctx)...)
+	out = append(out, a.doctorTargets(ctx)...)
+	for _, w := range a.warnings(ctx) {
+		out = append(out, client.Finding{Check: "work", State: "warning", Text: w})
+	}
+	return out
+}
+
+func (a *App) doctorDatabase(ctx context.Context) client.Finding {
+	if err := a.store.Check(ctx); err != nil {
+		return problem("database", err, "see the server's log; free disk space, or bring the database back")
+	}
+	return client.Finding{Check: "database", State: "ok", Text: a.database()}
+}
+
+func (a *App) doctorClock() client.Finding {
+	if ahead := a.clock.Ahead(); ahead > clockTolerance {
+		return client.Finding{Check: "clock", State: "warning", Text: fmt.Sprintf("the wall clock is %s behind the time that was already written down", ahead), Cure: "set the host's clock right (NTP)"}
+	}
+	return client.Finding{Check: "clock", State: "ok", Text: a.clock.Now().Format(time.RFC3339)}
+}
+
+func (a *App) doctorAccounts(ctx context.Context) []client.Finding {
+	accounts := a.accounts.Status()
+	if len(accounts) == 0 {
+		return []client.Finding{{Check: "pagerduty", State: "problem", Text: "no PagerDuty account is configured",
+			Cure: "apply a pagerduty_account; an example is in docs/how-to/pagerduty-account.md"}}
+	}
+	var out []client.Finding
+	for _, s := range accounts {
+		check := "pagerduty account " + s.Account
+		if err := a.diagnose(ctx, s.Account); err != nil {
+			out = append(out, problem(check, err, "check the api_token, the region and the network between here and PagerDuty"))
+			continue
+		}
+		text := fmt.Sprintf("%d users, %d services, %d schedules, %d duties", s.Users, s.Services, s.Schedules, s.Duties)
+		if s.Budget.Known {
+			text += fmt.Sprintf("; %d of %d calls left this minute", s.Budget.Remaining, s.Budget.Limit)
+		}
+		out = append(out, client.Finding{Check: check, State: "ok", Text: text})
+		for _, m := range s.Missing {
+			out = append(out, client.Finding{Check: check, State: "warning", Text: m, Cure: "give the key the scope that is named, or leave that feature out"})
+		}
+		out = append(out, a.doctorSender(ctx, s.Account))
+	}
+	return out
+}
+
+// diagnose asks PagerDuty now, and where the credentials do not work, why.
+func (a *App) diagnose(ctx context.Context, account string) error {
+	client, err := a.accounts.Client(account)
+	if err != nil {
+		return err
+	}
+	if err := client.Diagnose(ctx); err != nil {
+		return err
+	}
+	return a.accounts.Refresh(ctx, account)
+}
+
+// doctorSender checks that the sender of incidents is a user of the account, as PagerDuty demands.
+func (a *App) doctorSender(ctx context.Context, account string) client.Finding {
+	check := "sender of account " + account
+	accounts, err := a.Engine.Accounts(ctx)
+	if err != nil {
+		return problem(check, err, "")
+	}
+	roster, err := a.accounts.Roster(ctx, account, time.Hour)
+	if err != nil {
+		return problem(check, err, "")
+	}
+	for _, acc := range accounts {
+		if acc.Name != account {
+			continue
+		}
+		if acc.FromEmail == "" {
+			return client.Finding{Check: check, State: "problem", Text: "from_email is not set, so no incident can be opened", Cure: "set from_email to the address of a user of the account"}
+		}
+		if _, ok := roster.UserByEmail(acc.FromEmail); !ok {
+			return client.Finding{Check: check, State: "problem", Text: "PagerDuty has no user " + acc.FromEmail + ", so no incident can be opened", Cure: "set from_email to the address of a user of the account"}
+		}
+		return client.Finding{Check: check, State: "ok", Text: acc.FromEmail}
+	}
+	return client.Finding{Check: check, State: "problem", Text: "the account is gone"}
+}
+
+func (a *App) doctorReviewer(ctx context.Context) client.Finding {
+	check, name := "on-call reviewer", a.Config.Annotations.Reviewer
+	dir, err := a.Engine.Directory(ctx)
+	if err != nil {
+		return problem(check, err, "")
+	}
+	if _, ok := dir.User(name); !ok {
+		return client.Finding{Check: check, State: "warning", Text: fmt.Sprintf("there is no user %q, so nobody is approved by on-call status", name),
+			Cure: "apply the user and its role (page 004's access-plugin.yaml), or set annotations.reviewer"}
+	}
+	return client.Finding{Check: check, State: "ok", Text: "reviews as " + name}
+}
+
+// doctorRoles holds the PagerDuty names in roles against what PagerDuty has now.
+func (a *App) doctorRoles(ctx context.Context) []client.Finding {
+	dir, err := a.Engine.Directory(ctx)
+	if err != nil {
+		return []client.Finding{problem("roles", err, "")}
+	}
+	roster, err := a.accounts.Roster(ctx, "", time.Hour)
+	if err != nil {
+		return nil // said with the account
+	}
+	var out []client.Finding
+	for _, name := range dir.RoleNames() {
+		role, _ := dir.Role(name)
+		if unknown := roster.Unknown(terms(a.Config).Names(role)); len(unknown) > 0 {
+			out = append(out, client.Finding{Check: "role " + name, State: "problem", Text: "PagerDuty knows no " + strings.Join(unknown, ", "), Cure: "mend the annotation: sallyport edit role/" + name})
+		}
+	}
+	return out
+}
+
+func (a *App) doctorTargets(ctx context.Context) []client.Finding {
+	docs, err := a.Engine.Documents(ctx, owner, "target")
+	if err != nil {
+		return []client.Finding{problem("targets", err, "")}
+	}
+	var out []client.Finding
+	for _, d := range docs {
+		check := "target " + d.Name
+		t, err := manifest.Target(d)
+		if err != nil {
+			out = append(out, problem(check, err, ""))
+			continue
+		}
+		shown, err := a.Engine.Entitlements(ctx, owner, d.Name)
+		if err != nil {
+			out = append(out, problem(check, err, "check the target's settings: sallyport edit target/"+d.Name))
+			continue
+		}
+		out = append(out, client.Finding{Check: check, State: "ok", Text: fmt.Sprintf("%s shows %d entitlements", t.Connector, len(shown))})
+	}
+	return out
+}
+
+// problem is a finding that something does not work. A hint of the error's own is the better cure.
+func problem(check string, err error, cure string) client.Finding {
+	var known *core.Error
+	if errors.As(err, &known) && known.Hint != "" {
+		cure = known.Hint
+	}
+	return client.Finding{Check: check, State: "problem", Text: err.Error(), Cure: cure}
+}

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport/sallyport/client"
+)
+
+// A standing is the server's status, with the caller where tsh has them: .active.username.
+type standing struct {
+	Active struct {
+		Username string `json:"username"`
+	} `json:"active"`
+	client.Status
+}
+
+func (s *shell) statusCommand() *cobra.Command {
+	return s.reading(&cobra.Command{
+		Use:   "status",
+		Short: "How the server is doing, and as whom you are talking to it",
+		Example: `  sallyport status
+  sallyport status --format=json | jq -r .active.username`,
+		Args:              takes(),
+		ValidArgsFunction: nothing,
+		RunE: s.calling(func(ctx context.Context, c *client.Client, _ []string) error {
+			found, err := c.Status(ctx)
+			if err != nil {
+				return err
+			}
+			found.Accounts, found.Warnings = list(found.Accounts), list(found.Warnings)
+			answer := standing{Status: found}
+			answer.Active.Username = found.Caller
+			return s.show(answer, func() error {
+				s.statusPage(found)
+				return nil
+			})
+		}),
+	})
+}
+
+func (s *shell) statusPage(st client.Status) {
+	s.facts("Version", st.Version, "You are", st.Caller, "Via", st.Via, "Listens on", st.Listen, "Address", st.PublicURL, "Database", st.Database,
+		"Up since", stamp(st.StartedAt), "Requests", fmt.Sprintf("%d pending", st.Pending), "Grants", fmt.Sprintf("%d active", st.Active))
+	for _, a := range st.Accounts {
+		text := "never asked"
+		if !a.SyncedAt.IsZero() {
+			text = "asked " + inWords(seconds(a.AgeSeconds)) + " ago"
+		}
+		if a.Error != "" {
+			text += ": " + a.Error
+		}
+		s.facts("PagerDuty", a.Name+", "+text)
+	}
+	if st.Overdue > 0 {
+		s.facts("OVERDUE", fmt.Sprintf("%d grants whose access should be gone and is not: sallyport grant list --state ending", st.Overdue))
+	}
+	if st.Unfinished > 0 {
+		s.facts("Unfinished", fmt.Sprintf("%d incidents: sallyport incident list --unfinished", st.Unfinished))
+	}
+	for _, w := range st.Warnings {
+		s.notef("warning: %s\n", w)
+	}
+}

@@ -1,0 +1,47 @@
+package engine
+
+import (
+	"encoding/json"
+
+	"github.com/sallyport/sallyport/internal/core"
+)
+
+// An Actor is who is calling.
+type Actor struct {
+	User  string // empty: the local administrator
+	Admin bool   // may do everything
+	Via   string // how they came, for the audit log: "socket, uid 0"
+}
+
+// LocalAdmin is the name of the administrator on the server's own host.
+const LocalAdmin = "admin"
+
+// Name returns the name under which the actor stands in the audit log.
+func (a Actor) Name() string {
+	if a.User == "" {
+		return LocalAdmin
+	}
+	return a.User
+}
+
+// The engine's own actors.
+var (
+	engineActor   = Actor{User: "sallyport", Admin: true, Via: "engine"}
+	reviewerActor = Actor{User: "on-call-reviewer", Via: "engine"}
+)
+
+// detail is what an audit entry says besides who, what and to what.
+type detail map[string]any
+
+// audit appends one entry to the chain. The detail's keys come out sorted.
+func (t *txn) audit(a Actor, action, subject string, d detail) error {
+	text := ""
+	if len(d) > 0 {
+		b, err := json.Marshal(d)
+		if err != nil {
+			return err
+		}
+		text = string(b)
+	}
+	return t.Append(core.AuditEntry{At: t.now, Actor: a.Name(), Via: a.Via, Action: action, Subject: subject, Detail: text})
+}

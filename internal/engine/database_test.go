@@ -1,0 +1,120 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/sallyport/sallyport/internal/core"
+	"github.com/sallyport/sallyport/internal/engine"
+	"github.com/sallyport/sallyport/internal/pgtest"
+	"github.com/sallyport/sallyport/internal/store"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// emptyFile is an empty SQLite database, made once: migrating takes far longer than copying.
+var emptyFile = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "sallyport-engine-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	s, err := store.Open(context.Background(), store.Options{Data: dir})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Close(); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(dir + "/sallyport.db")
+})
+
+func openSQLite(t *testing.T) *store.Store {
+	t.Helper()
+	empty, err := emptyFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/sallyport.db", empty, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return openStore(t, store.Options{Data: dir})
+}
+
+// template brings the database up to date that the test server copies new ones from.
+var template = sync.OnceValue(func() error {
+	u, err := url.Parse(anyDSN)
+	if err != nil {
+		return err
+	}
+	u.Path = "/template1"
+	s, err := store.Open(context.Background(), store.Options{Database: u.String()})
+	if err != nil {
+		return err
+	}
+	return s.Close()
+})
+
+// anyDSN is of some database on the test server.
+var anyDSN string
+
+func newPostgres(t *testing.T) (dsn string) {
+	t.Helper()
+	if anyDSN == "" {
+		anyDSN = pgtest.Database(t)
+	}
+	if err := template(); err != nil {
+		t.Fatal(err)
+	}
+	return pgtest.Database(t)
+}
+
+func openStore(t *testing.T, o store.Options) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	// The durable copies of jobs are package jobs' business; a sweep stands for them here.
+	s.InsertJobs(func(context.Context, any, []core.Job) (func(), error) { return func() {}, nil })
+	return s
+}
+
+// onBoth runs a story on each of the two databases.
+func onBoth(t *testing.T, story func(t *testing.T, h *harness), change ...func(*engine.Options)) {
+	t.Run("SQLite", func(t *testing.T) { story(t, newHarness(t, change...)) })
+	t.Run("PostgreSQL", func(t *testing.T) { story(t, newHarnessOnPostgres(t, change...)) })
+}
+
+func newHarnessOnPostgres(t *testing.T, change ...func(*engine.Options)) *harness {
+	t.Helper()
+	dsn := newPostgres(t)
+	return newHarnessOn(t, openStore(t, store.Options{Database: dsn}), dsn, change...)
+}
+
+// replica starts another process on the same database, in the same world.
+func (h *harness) replica(name string, change ...func(*engine.Options)) *harness {
+	h.t.Helper()
+	r := *h
+	r.jobs = &queue{}
+	if h.dsn != "" {
+		r.store = openStore(h.t, store.Options{Database: h.dsn})
+	}
+	r.pd = openAccounts(h.t, &r)
+	r.options.Store, r.options.OnCall, r.options.Pager = r.store, r.pd, pager{r.pd}
+	r.options.Jobs, r.options.Replica = r.jobs, name
+	for _, f := range change {
+		f(&r.options)
+	}
+	r.Engine = engine.New(r.options)
+	return &r
+}
+
+// errDied is what a process says that a test has killed.
+var errDied = errors.New("the process died")

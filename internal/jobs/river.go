@@ -1,0 +1,265 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/sallyport/sallyport/internal/core"
+)
+
+const (
+	clockQueue = "clock" // of periodic jobs, so that a sweep never waits behind other jobs
+	// A job is tried for ever. River keeps every error of a job in its row, so only the
+	// first few are given to it; after them the job snoozes.
+	keptErrors  = 20
+	maxAttempts = math.MaxInt16
+)
+
+// A client is River's, whichever database it is for.
+type client interface {
+	Start(ctx context.Context) error
+	Stop(ctx context.Context) error
+	StopAndCancel(ctx context.Context) error
+	insert(ctx context.Context, tx any, jobs []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
+	remove(ctx context.Context, tx any, ids []int64) error
+	forgetLeader(ctx context.Context) error
+	due(ctx context.Context) ([]time.Time, error)
+}
+
+// clientOn is the client for a kind of transaction.
+type clientOn[T any] struct {
+	*river.Client[T]
+	alone bool // nobody else uses the database
+}
+
+func (c clientOn[T]) insert(ctx context.Context, tx any, jobs []river.InsertManyParams) ([]*rivertype.JobInsertResult, error) {
+	return c.InsertManyTx(ctx, tx.(T), jobs)
+}
+
+func (c clientOn[T]) remove(ctx context.Context, tx any, ids []int64) error {
+	for len(ids) > 0 {
+		n := min(len(ids), 1000)
+		_, err := c.JobDeleteManyTx(ctx, tx.(T), river.NewJobDeleteManyParams().IDs(ids[:n]...).First(n))
+		if err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+// forgetLeader deletes the leader that a process before us may have left; without it we
+// would wait until that one's term is over.
+func (c clientOn[T]) forgetLeader(ctx context.Context) error {
+	if !c.alone {
+		return nil
+	}
+	return c.Driver().GetExecutor().Exec(ctx, "DELETE FROM river_leader")
+}
+
+func (j *Jobs) openRiver() (client, error) {
+	lite, pool := j.o.Store.Handles()
+	config := j.riverConfig()
+	if pool != nil {
+		c, err := river.NewClient(riverpgxv5.New(pool), config)
+		return clientOn[pgx.Tx]{Client: c}, err
+	}
+	config.PollOnly = true // River's notifications on SQLite are a poll of their own
+	c, err := river.NewClient(riversqlite.New(lite), config)
+	return clientOn[*sql.Tx]{Client: c, alone: true}, err
+}
+
+func (j *Jobs) riverConfig() *river.Config {
+	workers := river.NewWorkers()
+	for _, kind := range []core.JobKind{core.JobDecide, core.JobSettle, core.JobIncident, kindSweep, kindReconcile} {
+		river.AddWorkerArgs(workers, args{kind: kind}, &worker{j: j})
+	}
+	return &river.Config{
+		Queues: map[string]river.QueueConfig{
+			river.QueueDefault: {MaxWorkers: 32},
+			clockQueue:         {MaxWorkers: 2},
+		},
+		Workers: workers,
+		PeriodicJobs: []*river.PeriodicJob{
+			periodic(kindSweep, 5*time.Second), periodic(kindReconcile, 5*time.Minute),
+		},
+		FetchPollInterval:           200 * time.Millisecond,
+		JobTimeout:                  verbTimeout,
+		RescueStuckJobsAfter:        rescueAfter,
+		MaxAttempts:                 maxAttempts,
+		RetryPolicy:                 retryPolicy{},
+		CompletedJobRetentionPeriod: 10 * time.Minute,
+		Logger:                      slog.New(warnings{j.o.Logger.Handler()}),
+	}
+}
+
+// notFinished are the states in which a job keeps an equal one away.
+var notFinished = []rivertype.JobState{
+	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+	rivertype.JobStateRunning, rivertype.JobStateScheduled,
+}
+
+func periodic(kind core.JobKind, every time.Duration) *river.PeriodicJob {
+	return river.NewPeriodicJob(river.PeriodicInterval(every), func() (river.JobArgs, *river.InsertOpts) {
+		return args{kind: kind}, &river.InsertOpts{
+			Queue: clockQueue, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: notFinished},
+		}
+	}, &river.PeriodicJobOpts{RunOnStart: true})
+}
+
+// Args are what a job has in River's table: ids, and nothing that is secret.
+type args struct {
+	kind core.JobKind
+
+	ID   string `json:"id,omitempty"`
+	By   string `json:"by,omitempty"`   // the process that enqueued it; see insert
+	At   int64  `json:"at,omitempty"`   // microseconds; 0: at once
+	Lane int    `json:"lane,omitempty"` // see insert
+}
+
+// Kind returns the kind of the job.
+func (a args) Kind() string { return string(a.kind) }
+
+// insert writes the jobs of a transaction. It returns what to do after the commit.
+//
+// Equal jobs that have not finished are one, with two exceptions. A job that runs just now
+// may have looked before this transaction: the new one then takes another lane beside it.
+// And a job of another process is another job, because that process deletes its own when
+// its verb has worked, and knows nothing of ours.
+func (j *Jobs) insert(ctx context.Context, tx any, jobs []core.Job) (committed func(), err error) {
+	now := j.o.Clock.Now()
+	todo := make([]river.InsertManyParams, 0, len(jobs))
+	seen := make(map[args]bool, len(jobs))
+	for _, job := range jobs {
+		a := args{kind: job.Kind, ID: job.ID, By: j.by}
+		at := now.Add(j.backstop)
+		if job.At.After(now) {
+			a.At = job.At.UnixMicro()
+			if job.At.After(at) {
+				at = job.At
+			}
+		}
+		if seen[a] {
+			continue
+		}
+		seen[a] = true
+		opts := &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: notFinished}}
+		if at.After(now) { // what has a time waits for River's scheduler, even if it is over
+			opts.ScheduledAt = at
+		}
+		todo = append(todo, river.InsertManyParams{Args: a, InsertOpts: opts})
+	}
+	ids := make(map[key]int64, len(todo))
+	for len(todo) > 0 {
+		results, err := j.client.insert(ctx, tx, todo)
+		if err != nil {
+			return nil, err
+		}
+		beside := todo[:0]
+		for i, r := range results {
+			a := todo[i].Args.(args)
+			if r.UniqueSkippedAsDuplicate && r.Job.State == rivertype.JobStateRunning {
+				a.Lane++
+				beside = append(beside, river.InsertManyParams{Args: a, InsertOpts: todo[i].InsertOpts})
+			} else if a.At == 0 {
+				ids[key{a.kind, a.ID}] = r.Job.ID
+			}
+		}
+		todo = beside
+	}
+	return func() { j.durable.committed(ids) }, nil
+}
+
+// A worker runs durable copies.
+type worker struct {
+	river.WorkerDefaults[args]
+	j *Jobs
+}
+
+// Timeout is longer for reconciliation, which asks every target.
+func (w *worker) Timeout(job *river.Job[args]) time.Duration {
+	return timeoutOf(core.JobKind(job.Kind))
+}
+
+func timeoutOf(kind core.JobKind) time.Duration {
+	if kind == kindReconcile {
+		return 5 * time.Minute
+	}
+	return verbTimeout
+}
+
+// Work runs a job.
+func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
+	k := key{core.JobKind(job.Kind), job.Args.ID}
+	w.j.worked.Add(1)
+	err := w.j.call(ctx, k)
+	switch {
+	case err == nil:
+		w.j.durable.forget(k, job.ID)
+		return nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return river.JobSnooze(time.Second) // we are stopping; another process goes on
+	case k.kind == kindSweep:
+		return nil // the loop sweeps every second, and tells
+	case k.kind == kindReconcile:
+		w.j.o.Logger.WarnContext(ctx, "the reconciliation failed; it comes again", "error", err)
+		return nil
+	}
+	tries := len(job.Errors) + snoozes(job.Metadata)
+	if core.KindOf(err) == core.Unavailable {
+		w.j.o.Logger.DebugContext(ctx, "a job waits for something that is away", "kind", k.kind, "id", k.id, "tries", tries, "error", err)
+		return river.JobSnooze(backOff(tries))
+	}
+	w.j.failed.Add(1)
+	w.j.o.Logger.ErrorContext(ctx, "a job failed; it is tried again", "kind", k.kind, "id", k.id, "tries", tries, "error", err)
+	if len(job.Errors) < keptErrors {
+		return fmt.Errorf("%s %s: %w", k.kind, k.id, err)
+	}
+	return river.JobSnooze(backOff(tries))
+}
+
+// snoozes reads how often River has put a job off for us.
+func snoozes(metadata []byte) int {
+	var m struct {
+		Snoozes int `json:"snoozes"`
+	}
+	_ = json.Unmarshal(metadata, &m) // without it the back-off begins anew
+	return m.Snoozes
+}
+
+// backOff grows from one second to thirty.
+func backOff(tries int) time.Duration {
+	d := min(time.Second<<min(tries, 5), 24*time.Second)
+	return d + rand.N(d/4)
+}
+
+type retryPolicy struct{}
+
+// NextRetry is when a job that failed is tried again.
+func (retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
+	return time.Now().Add(backOff(len(job.Errors) + snoozes(job.Metadata)))
+}
+
+// Warnings passes on what River has to say that an operator should know.
+type warnings struct{ slog.Handler }
+
+// Enabled reports whether a level is worth passing on.
+func (w warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && w.Handler.Enabled(ctx, l)
+}
+
+func (w warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{w.Handler.WithAttrs(a)} }
+func (w warnings) WithGroup(n string) slog.Handler      { return warnings{w.Handler.WithGroup(n)} }

@@ -1,0 +1,240 @@
+// Package store keeps Sallyport's state in SQLite or PostgreSQL.
+//
+// There is one set of queries. The two databases differ in how they are opened and in how
+// jobs are written, and in nothing else that this package can see; package storetest holds
+// both to that.
+//
+// Writes of one process share transactions and commits (writer.go); every transaction
+// holds the head of the audit chain, so those of all replicas follow one another
+// (batch.go). SQL decides nothing.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sallyport/sallyport/internal/core"
+	"github.com/sallyport/sallyport/internal/engine"
+	"github.com/sallyport/sallyport/internal/store/db"
+)
+
+// Options configure a store. The zero value of a field means its default.
+type Options struct {
+	Data           string        // the folder of the SQLite file; required without Database
+	Database       string        // "postgres://…"; default: SQLite in Data
+	Readers        int           // connections for reading; default one per processor, at least 4
+	JobConnections int           // PostgreSQL connections for jobs; default 8
+	Patience       time.Duration // how long PostgreSQL is waited for; default 5 s
+	Logger         *slog.Logger  // default: none
+}
+
+// An insertFunc makes jobs durable inside a transaction, a *sql.Tx on SQLite and a pgx.Tx
+// on PostgreSQL. It returns what to do once the transaction is committed.
+type insertFunc = func(ctx context.Context, tx any, jobs []core.Job) (committed func(), err error)
+
+// A Store is an open database. It implements engine.Store.
+type Store struct {
+	name     string // for people
+	log      *slog.Logger
+	postgres bool
+	patience time.Duration
+
+	w, r   *sql.DB // the one writer, the readers
+	wq, rq *db.Queries
+	marks  marks
+	writes *texts
+	reads  *texts
+	pool   *pgxpool.Pool // of the jobs; nil on SQLite
+	insert insertFunc
+
+	isolation *sql.TxOptions // of writes
+	reading   sql.TxOptions
+	retries   bool
+
+	lock   *os.File // of the data folder; nil on PostgreSQL
+	file   string
+	opened os.FileInfo
+
+	queue   chan *write
+	batch   []*write // the writer's
+	closing chan struct{}
+	stopped chan struct{}
+	closed  sync.Once
+}
+
+var _ engine.Store = (*Store)(nil)
+
+// Open opens the database and brings its schema up to date. Only Open migrates.
+//
+// It refuses a data folder that another process uses, a file that is damaged, and a schema
+// that is newer than this program; each is a core.Error that says what to do.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Readers == 0 {
+		o.Readers = max(4, runtime.NumCPU())
+	}
+	if o.JobConnections == 0 {
+		o.JobConnections = 8
+	}
+	if o.Patience == 0 {
+		o.Patience = 5 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{
+		log: o.Logger, patience: o.Patience, reading: sql.TxOptions{ReadOnly: true},
+		queue: make(chan *write, maxBatch), closing: make(chan struct{}), stopped: make(chan struct{}),
+		insert: func(context.Context, any, []core.Job) (func(), error) {
+			return nil, errors.New("nobody runs jobs: InsertJobs was not called")
+		},
+	}
+	if err := s.open(ctx, o); err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	go s.writeLoop()
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context, o Options) (err error) {
+	if o.Database == "" {
+		err = s.openSQLite(ctx, o)
+	} else {
+		err = s.openPostgres(ctx, o)
+	}
+	if err != nil {
+		return err
+	}
+	s.writes, s.reads = newTexts(s.w), newTexts(s.r)
+	if s.wq, err = db.Prepare(ctx, s.w); err != nil {
+		return s.unavailable(fmt.Errorf("prepare statements: %w", err))
+	}
+	if s.marks, err = prepareMarks(ctx, s.w); err != nil {
+		return s.unavailable(err)
+	}
+	if s.rq, err = db.Prepare(ctx, s.r); err != nil {
+		return s.unavailable(fmt.Errorf("prepare statements: %w", err))
+	}
+	return nil
+}
+
+// Close ends the store after the writes that wait, and lets go of the data folder.
+func (s *Store) Close() error {
+	var err error
+	s.closed.Do(func() {
+		close(s.closing)
+		<-s.stopped
+		err = s.release()
+	})
+	return err
+}
+
+func (s *Store) release() error {
+	var errs []error
+	for _, d := range []*sql.DB{s.r, s.w} { // the writer last: it folds the WAL into the file
+		if d != nil {
+			errs = append(errs, d.Close())
+		}
+	}
+	if s.pool != nil {
+		s.pool.Close()
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// InsertJobs says who makes jobs durable. It is called once, before the first Write.
+func (s *Store) InsertJobs(insert func(ctx context.Context, tx any, jobs []core.Job) (committed func(), err error)) {
+	s.insert = insert
+}
+
+// Handles gives the owner of the job tables its connections: one of the two, the other is
+// nil. The SQLite one is the writer's own, so that there is never a second writer.
+func (s *Store) Handles() (sqlite *sql.DB, postgres *pgxpool.Pool) {
+	if s.postgres {
+		return nil, s.pool
+	}
+	return s.w, nil
+}
+
+// Read runs fn on a consistent snapshot. After an error of the database the snapshot
+// refuses everything else, and Read returns that error whatever fn does. It may take long;
+// only a single answer that does not come within Options.Patience ends it.
+func (s *Store) Read(ctx context.Context, fn func(engine.View) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err := s.read(ctx, fn)
+	if ctx.Err() != nil && err != nil && judge(err) != theirs {
+		return ctx.Err()
+	}
+	return err
+}
+
+func (s *Store) read(ctx context.Context, fn func(engine.View) error) error {
+	alive := func() {}
+	if s.postgres {
+		limited, cancel := context.WithCancel(ctx)
+		defer cancel()
+		silence := time.AfterFunc(s.patience, cancel)
+		defer silence.Stop()
+		alive = func() { silence.Reset(s.patience) }
+		ctx = limited
+	}
+	conn, err := s.r.Conn(ctx)
+	if err != nil {
+		return s.unavailable(err)
+	}
+	defer s.reads.prepare(ctx)
+	defer conn.Close() //nolint:errcheck // it goes back to the pool
+	if !s.postgres {
+		// A read is short, and watching a context costs SQLite more than the read itself.
+		ctx = context.WithoutCancel(ctx)
+	}
+	tx, err := conn.BeginTx(ctx, &s.reading)
+	if err != nil {
+		return s.unavailable(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // there is nothing to undo
+	v := &view{ctx: ctx, tx: tx, q: s.rq.WithTx(tx), texts: s.reads, alive: alive}
+	err = fn(v)
+	switch {
+	case v.fail == nil:
+		return err
+	case judge(v.fail) != theirs:
+		return s.unavailable(v.fail)
+	}
+	return v.fail
+}
+
+// Check reports whether the database can be read, and whether its file is still in place.
+func (s *Store) Check(ctx context.Context) error {
+	if s.file != "" {
+		if err := s.checkReplaced(); err != nil {
+			return err
+		}
+	}
+	return s.Read(ctx, func(v engine.View) error {
+		_, _, err := v.AuditHead()
+		return err
+	})
+}
+
+// transactionContext bounds a transaction on PostgreSQL. On SQLite nothing does: a slow
+// disk makes writes slow, and giving them up would not make it faster.
+func (s *Store) transactionContext() (context.Context, context.CancelFunc) {
+	if !s.postgres {
+		return context.Background(), func() {}
+	}
+	return context.WithTimeout(context.Background(), s.patience)
+}
