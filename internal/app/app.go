@@ -108,7 +108,7 @@ func (a *App) build(ctx context.Context) error {
 	})
 	a.Metrics.Watch(a.accounts.Status, a.jobs.Queue)
 	a.started = a.clock.Now()
-	return nil
+	return a.Engine.KeepBuiltins(ctx)
 }
 
 func terms(c config.Config) core.Terms {

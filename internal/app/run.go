@@ -145,6 +145,16 @@ func (a *App) handlers() (*api.API, error) {
 	})
 }
 
+// listens takes over where the TCP listener is. A port that the system has chosen is what
+// links must lead to.
+func (a *App) listens(address string) {
+	a.address = address
+	if _, port, err := net.SplitHostPort(a.Config.Listen); err == nil && port == "0" {
+		a.Config.Listen = address
+		a.Engine.PublicURL = a.Config.URL()
+	}
+}
+
 // Address is where the TCP listener listens. It is known once Run has started.
 func (a *App) Address() string { return a.address }
 

@@ -10,6 +10,14 @@ import (
 // reservedFor is how long a call may take before another one with its idempotency key may run.
 const reservedFor = time.Minute
 
+// answersKept is how long an idempotency key is remembered.
+const answersKept = 24 * time.Hour
+
+// ForgetAnswers drops what idempotency keys were answered with long ago.
+func (e *Engine) ForgetAnswers(ctx context.Context) error {
+	return e.write(ctx, func(tx *txn) error { return tx.DeleteAnswers(tx.now.Add(-answersKept)) })
+}
+
 // Once answers a call that carries an idempotency key. The first call with a caller's key
 // reserves it in a write transaction of its own, runs do, and stores what do answers; a later
 // one with the same digest gets that answer, and one with another digest core.Mismatch.

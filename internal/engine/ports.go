@@ -57,6 +57,7 @@ type Tx interface {
 	PutPin(p Pin) error
 	DeletePin(user, account string) error
 	PutAnswer(a Answer) error
+	DeleteAnswers(before time.Time) error
 	// Append adds an entry to the audit chain; it fills Seq, Prev and Hash.
 	Append(e core.AuditEntry) error
 	// Enqueue commits a durable job with the transaction.

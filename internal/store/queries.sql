@@ -146,3 +146,6 @@ VALUES (@key, @digest, @status, @body, @created_at)
 ON CONFLICT (key) DO UPDATE SET
     digest = excluded.digest, status = excluded.status, body = excluded.body,
     created_at = excluded.created_at;
+
+-- name: DeleteAnswers :exec
+DELETE FROM answer WHERE created_at < @before;

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/core"
 	"github.com/sallyport/sallyport/internal/engine"
@@ -196,6 +197,11 @@ func (t *tx) PutAnswer(a engine.Answer) error {
 			Key: a.Key, Digest: a.Digest, Status: int64(a.Status), Body: a.Body, CreatedAt: micros(a.CreatedAt),
 		})
 	})
+}
+
+// DeleteAnswers deletes the answers that were given before a time.
+func (t *tx) DeleteAnswers(before time.Time) error {
+	return t.put("delete old answers", func() error { return t.q.DeleteAnswers(t.ctx, micros(before)) })
 }
 
 // Append puts an entry at the end of the audit chain. Its place is certain, because the

@@ -36,6 +36,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.auditHashStmt, err = db.PrepareContext(ctx, auditHash); err != nil {
 		return nil, fmt.Errorf("error preparing query AuditHash: %w", err)
 	}
+	if q.deleteAnswersStmt, err = db.PrepareContext(ctx, deleteAnswers); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteAnswers: %w", err)
+	}
 	if q.deleteDocumentStmt, err = db.PrepareContext(ctx, deleteDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteDocument: %w", err)
 	}
@@ -143,6 +146,11 @@ func (q *Queries) Close() error {
 	if q.auditHashStmt != nil {
 		if cerr := q.auditHashStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing auditHashStmt: %w", cerr)
+		}
+	}
+	if q.deleteAnswersStmt != nil {
+		if cerr := q.deleteAnswersStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteAnswersStmt: %w", cerr)
 		}
 	}
 	if q.deleteDocumentStmt != nil {
@@ -328,6 +336,7 @@ type Queries struct {
 	appendAuditStmt     *sql.Stmt
 	auditStmt           *sql.Stmt
 	auditHashStmt       *sql.Stmt
+	deleteAnswersStmt   *sql.Stmt
 	deleteDocumentStmt  *sql.Stmt
 	deleteHoldingStmt   *sql.Stmt
 	deletePinStmt       *sql.Stmt
@@ -366,6 +375,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		appendAuditStmt:     q.appendAuditStmt,
 		auditStmt:           q.auditStmt,
 		auditHashStmt:       q.auditHashStmt,
+		deleteAnswersStmt:   q.deleteAnswersStmt,
 		deleteDocumentStmt:  q.deleteDocumentStmt,
 		deleteHoldingStmt:   q.deleteHoldingStmt,
 		deletePinStmt:       q.deletePinStmt,

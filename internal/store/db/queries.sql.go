@@ -111,6 +111,15 @@ func (q *Queries) AuditHash(ctx context.Context, seq int64) (string, error) {
 	return hash, err
 }
 
+const deleteAnswers = `-- name: DeleteAnswers :exec
+DELETE FROM answer WHERE created_at < $1
+`
+
+func (q *Queries) DeleteAnswers(ctx context.Context, before int64) error {
+	_, err := q.exec(ctx, q.deleteAnswersStmt, deleteAnswers, before)
+	return err
+}
+
 const deleteDocument = `-- name: DeleteDocument :execrows
 DELETE FROM document WHERE kind = $1 AND name = $2
 `

@@ -156,3 +156,5 @@ CREATE TABLE answer (
     body       text   NOT NULL,
     created_at bigint NOT NULL
 );
+
+CREATE INDEX answer_created ON answer (created_at);

@@ -268,4 +268,8 @@ func answers(b *bench) {
 	b.read(func(v engine.View) {
 		b.same("answer of what failed", value[engine.Answer](b)(v.Answer("ann 2")), engine.Answer{})
 	})
+	b.write(func(tx engine.Tx) { b.no(tx.DeleteAnswers(T0)) })
+	b.read(func(v engine.View) { b.same("answer that is not old", value[engine.Answer](b)(v.Answer("ann 1")), a) })
+	b.write(func(tx engine.Tx) { b.no(tx.DeleteAnswers(T0.Add(time.Second))) })
+	b.read(func(v engine.View) { b.same("old answer", value[engine.Answer](b)(v.Answer("ann 1")), engine.Answer{}) })
 }
