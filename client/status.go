@@ -65,8 +65,8 @@ func (c *Client) Doctor(ctx context.Context) (Diagnosis, error) {
 
 // A Readiness tells whether the server can do its work, and why not.
 type Readiness struct {
-	Ready   bool     `json:"ready"`
-	Reasons []string `json:"reasons" doc:"Why it is not ready."`
+	Ready   bool     `json:"ready" doc:"Whether calls can be answered."`
+	Reasons []string `json:"reasons" doc:"What is amiss, also where calls can be answered."`
 }
 
 // Ready asks whether the server can do its work. That it cannot is no error but an answer.

@@ -31,7 +31,9 @@ type Options struct {
 
 	Status func(context.Context) client.Status    // default: what the engine knows
 	Doctor func(context.Context) []client.Finding // default: there is nothing to look at
-	Ready  func(context.Context) []string         // why the server is not ready; default: it is
+	// Ready tells whether calls can be answered, and what is amiss even where they can. Anybody
+	// on the network may read it, so it names no person. Default: all is well.
+	Ready func(context.Context) (ready bool, reasons []string)
 
 	Metrics http.Handler // at /metrics of the socket; default: not there
 	Console http.Handler // everything that is not API; default: not there
@@ -49,7 +51,7 @@ func New(o Options) (*API, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Ready == nil {
-		o.Ready = func(context.Context) []string { return nil }
+		o.Ready = func(context.Context) (bool, []string) { return true, nil }
 	}
 	if o.Status == nil {
 		o.Status = func(context.Context) client.Status { return client.Status{} }
@@ -165,8 +167,8 @@ func healthz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *API) readyz(w http.ResponseWriter, r *http.Request) {
-	out := client.Readiness{Reasons: list(a.Ready(r.Context()), same)}
-	out.Ready = len(out.Reasons) == 0
+	ready, reasons := a.Ready(r.Context())
+	out := client.Readiness{Ready: ready, Reasons: list(reasons, same)}
 	status := http.StatusOK
 	if !out.Ready {
 		status = http.StatusServiceUnavailable

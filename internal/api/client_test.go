@@ -13,7 +13,7 @@ import (
 // Every method of the client meets the route that it is for.
 func TestTheClientReachesEveryRoute(t *testing.T) {
 	h := newHarness(t, func(o *Options) {
-		o.Ready = func(context.Context) []string { return []string{"not yet"} }
+		o.Ready = func(context.Context) (bool, []string) { return false, []string{"not yet"} }
 	})
 	admin, ann, ctx := h.serve(client.Options{}), h.serve(client.Options{As: "ann@example.com"}), t.Context()
 	bob := h.serve(client.Options{As: "bob@example.com", UserAgent: "test"})

@@ -167,7 +167,9 @@ func TestAPanicIsAProblemAndTheServerLives(t *testing.T) {
 
 func TestReadinessTellsItsReasons(t *testing.T) {
 	reasons := []string{"the database does not answer"}
-	h := newHarness(t, func(o *Options) { o.Ready = func(context.Context) []string { return reasons } })
+	h := newHarness(t, func(o *Options) {
+		o.Ready = func(context.Context) (bool, []string) { return len(reasons) == 0, reasons }
+	})
 	if r := h.local("GET", "/healthz", ""); r.Code != 200 || r.Body.String() != "ok\n" {
 		t.Errorf("healthz: %d %q", r.Code, r.Body)
 	}

@@ -19,51 +19,84 @@ const clockTolerance = 2 * time.Second
 // owner is who the server's own look into things is done as.
 var owner = engine.Actor{Admin: true, Via: "engine"}
 
-// ready says why the server cannot do its work now, each reason with what it means. None: it can.
-func (a *App) ready(ctx context.Context) []string {
-	var reasons []string
+// ready tells whether calls can be answered, and what is amiss. Without PagerDuty requests
+// are still taken and people still decide, so only the database makes the server unready.
+func (a *App) ready(ctx context.Context) (bool, []string) {
 	if err := a.store.Check(ctx); err != nil {
-		return []string{"database: " + err.Error()}
+		return false, []string{"database: " + err.Error()}
 	}
+	reasons := a.accountTroubles()
+	overdue, waiting, err := a.residues(ctx)
+	if err != nil {
+		return false, []string{"database: " + err.Error()}
+	}
+	if n := len(overdue); n > 0 {
+		reasons = append(reasons, fmt.Sprintf("access that should be gone is still there (%d); see sallyport status", n))
+	}
+	if n := len(waiting); n > 0 {
+		reasons = append(reasons, fmt.Sprintf("PagerDuty has not been told about everything (%d incidents); see sallyport status", n))
+	}
+	return true, append(reasons, a.clockTrouble()...)
+}
+
+// accountTroubles says what keeps on-call data from being fresh.
+func (a *App) accountTroubles() []string {
+	var out []string
 	for _, s := range a.accounts.Status() {
 		switch {
 		case s.LastSync.IsZero() && s.LastError != nil:
-			reasons = append(reasons, fmt.Sprintf("account %s: on-call data was never read, so nobody is approved by on-call status: %v", s.Account, s.LastError))
+			out = append(out, fmt.Sprintf("account %s: on-call data was never read, so nobody is approved by on-call status: %v", s.Account, s.LastError))
 		case s.LastSync.IsZero():
-			reasons = append(reasons, fmt.Sprintf("account %s: on-call data is being read for the first time", s.Account))
+			out = append(out, fmt.Sprintf("account %s: on-call data is being read for the first time", s.Account))
 		case s.Age > a.Config.OnCall.MaxStaleness && s.LastError != nil:
-			reasons = append(reasons, fmt.Sprintf("account %s: on-call data is %s old, so nobody is approved by on-call status: %v", s.Account, s.Age.Round(time.Second), s.LastError))
+			out = append(out, fmt.Sprintf("account %s: on-call data is %s old, so nobody is approved by on-call status: %v", s.Account, s.Age.Round(time.Second), s.LastError))
 		}
 		for _, m := range s.Missing {
-			reasons = append(reasons, fmt.Sprintf("account %s: %s", s.Account, m))
+			out = append(out, fmt.Sprintf("account %s: %s", s.Account, m))
 		}
 	}
-	return append(reasons, a.warnings(ctx)...)
+	return out
 }
 
-// warnings are what somebody should look at although work goes on.
-func (a *App) warnings(ctx context.Context) []string {
-	var out []string
+func (a *App) clockTrouble() []string {
 	if ahead := a.clock.Ahead(); ahead > clockTolerance {
-		out = append(out, fmt.Sprintf("clock: the wall clock was set back; time goes on %s ahead of it, so that no grant lasts longer", ahead))
+		return []string{fmt.Sprintf("clock: the wall clock was set back; time goes on %s ahead of it, so that no grant lasts longer", ahead)}
 	}
+	return nil
+}
+
+// residues returns the access that should be gone and is not, and the incidents that wait for PagerDuty.
+func (a *App) residues(ctx context.Context) (overdue []core.Grant, waiting []core.Incident, err error) {
 	ending, err := a.Engine.Grants(ctx, owner, engine.GrantQuery{States: []core.GrantState{core.GrantEnding}})
 	if err != nil {
-		return append(out, "database: "+err.Error())
+		return nil, nil, err
 	}
 	for _, g := range ending {
 		if g.Error != "" {
-			out = append(out, fmt.Sprintf("access NOT removed: %s still has %s, which ended at %s: %s", g.User, g.Resource, g.EndedAt.Format(time.RFC3339), g.Error))
+			overdue = append(overdue, g)
 		}
 	}
 	incidents, err := a.Engine.Incidents(ctx, owner, engine.IncidentQuery{Unfinished: true, Limit: 100})
+	for _, i := range incidents {
+		if i.Error != "" {
+			waiting = append(waiting, i)
+		}
+	}
+	return overdue, waiting, err
+}
+
+// warnings are what an operator should look at, with names.
+func (a *App) warnings(ctx context.Context) []string {
+	out := []string{}
+	overdue, waiting, err := a.residues(ctx)
 	if err != nil {
 		return append(out, "database: "+err.Error())
 	}
-	for _, i := range incidents {
-		if i.Error != "" {
-			out = append(out, fmt.Sprintf("incident about %s on %q waits: %s", i.RequestID, i.Service, i.Error))
-		}
+	for _, g := range overdue {
+		out = append(out, fmt.Sprintf("access NOT removed: %s still has %s, which ended at %s: %s", g.User, g.Resource, g.EndedAt.Format(time.RFC3339), g.Error))
+	}
+	for _, i := range waiting {
+		out = append(out, fmt.Sprintf("incident about %s on %q waits: %s", i.RequestID, i.Service, i.Error))
 	}
 	return out
 }
@@ -73,10 +106,7 @@ func (a *App) status(ctx context.Context) client.Status {
 	s := client.Status{
 		Version: a.Version, Replica: a.replica, StartedAt: a.started, Now: a.clock.Now(), Database: a.database(),
 		Listen: a.Config.Listen, PublicURL: a.Config.URL(), MaxStaleness: a.Config.OnCall.MaxStaleness.String(),
-		Accounts: []client.AccountStatus{}, Warnings: a.ready(ctx),
-	}
-	if s.Warnings == nil {
-		s.Warnings = []string{}
+		Accounts: []client.AccountStatus{}, Warnings: append(append(a.warnings(ctx), a.accountTroubles()...), a.clockTrouble()...),
 	}
 	for _, st := range a.accounts.Status() {
 		account := client.AccountStatus{Name: st.Account, SyncedAt: st.LastSync, AgeSeconds: st.Age.Seconds()}

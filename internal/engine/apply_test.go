@@ -36,11 +36,11 @@ func TestWhatCanNeverWorkIsRefusedWhenItIsStored(t *testing.T) {
 		return `{kind: user, version: v2, metadata: {name: "` + name + `"}, spec: ` + spec + `}`
 	}
 	tests := []struct{ name, text, says string }{
-		{"an unknown role of a user", user("new", `{roles: [demo-rolle]}`), `did you mean "demo-role"`},
+		{"an unknown role of a user", user("new", `{roles: [demo-rolle]}`), `did you mean "demo-role"?`},
 		{"an unknown owner", user("new", `{bot: true, owner: zed}`), `"zed" does not exist`},
 		{"an unknown target", role(`{entitlements: [{target: demoo, resource: db}]}`), `did you mean "demo"`},
 		{"an unknown service", annotated("pagerduty_services", "My Critical Servise"), `did you mean "My Critical Service"`},
-		{"a service in another case", annotated("pagerduty_services", "my critical service"), `knows: service "my critical service"`},
+		{"a service in another case", annotated("pagerduty_services", "my critical service"), `does not know: service "my critical service" (did you mean "My Critical Service"?)`},
 		{"B041 a pattern for a service", annotated("pagerduty_services", `".*"`), `service ".*"`},
 		{"an unknown notify service", annotated("pagerduty_notify_service", "Nowhere"), `service "Nowhere"`},
 		{"an unknown schedule", annotated("pagerduty_schedules", "Critikal"), `schedule "Critikal" (did you mean "Critical"?)`},
@@ -123,6 +123,7 @@ func TestNamesThatPagerDutyCannotBeAskedAboutAreStoredWithAWarning(t *testing.T)
 			h := newHarness(t)
 			h.clock.advance(2 * time.Minute) // what is known is too old
 			spoil(h)
+			h.apply(`{kind: role, version: v5, metadata: {name: access-plugin}, spec: {allow: {review_requests: {roles: [demo-role]}}}}`)
 			out := h.apply(annotated("pagerduty_services", "Nowhere"))
 			if len(out[0].Warnings) != 1 || !strings.Contains(out[0].Warnings[0], "could not be checked") {
 				t.Errorf("warnings are %q", out[0].Warnings)

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -34,11 +35,23 @@ func (h *harness) kept() kept {
 	return k
 }
 
+// words is what people read of an error: the message and the hint.
+func words(err error) string {
+	if err == nil {
+		return ""
+	}
+	var shown *core.Error
+	if errors.As(err, &shown) {
+		return shown.Msg + "; " + shown.Hint
+	}
+	return err.Error()
+}
+
 // wantRefused holds an error to its kind and words, and what is kept to what was kept before.
 func (h *harness) wantRefused(name string, err error, kind core.Kind, says string, before kept) {
 	h.t.Helper()
-	if err == nil || core.KindOf(err) != kind || !strings.Contains(err.Error(), says) {
-		h.t.Errorf("%s: the error is %v (%s), want %s with %q", name, err, core.KindOf(err), kind, says)
+	if err == nil || core.KindOf(err) != kind || !strings.Contains(words(err), says) {
+		h.t.Errorf("%s: the error is %q (%s), want %s with %q", name, words(err), core.KindOf(err), kind, says)
 	}
 	h.run()
 	if after := h.kept(); !reflect.DeepEqual(after, before) {
