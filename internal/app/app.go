@@ -106,7 +106,7 @@ func (a *App) build(ctx context.Context) error {
 		DocumentsChanged:  a.documentsChanged,
 		OperationsAccount: c.Operations.Account, OperationsService: c.Operations.Service,
 	})
-	a.Metrics.Watch(a.accounts.Status, a.jobs.Queue)
+	a.Metrics.Watch(a.accounts.Status, a.jobs.Queue, a.store.Commits)
 	a.started = a.clock.Now()
 	return a.Engine.KeepBuiltins(ctx)
 }
@@ -225,31 +225,4 @@ func (a *App) Close() error {
 		a.targets.Close()
 	}
 	return a.store.Close()
-}
-
-// verbs are the engine's, as jobs know them.
-type verbs struct{ a *App }
-
-func (v verbs) Decide(ctx context.Context, id string) error { return v.a.Engine.Decide(ctx, id) }
-func (v verbs) Settle(ctx context.Context, id string) error { return v.a.Engine.SettleJob(ctx, id) }
-func (v verbs) SyncIncident(ctx context.Context, id string) error {
-	return v.a.Engine.SyncIncident(ctx, id)
-}
-func (v verbs) Sweep(ctx context.Context) (time.Time, error) { return v.a.Engine.Sweep(ctx) }
-func (v verbs) Reconcile(ctx context.Context) error          { return v.a.Engine.Reconcile(ctx) }
-
-// pager turns the client's incidents into the engine's.
-type pager struct{ *pagerduty.Accounts }
-
-func (p pager) FindIncident(ctx context.Context, account, serviceID, key string) (*engine.PagerIncident, error) {
-	found, err := p.Accounts.FindIncident(ctx, account, serviceID, key)
-	if found == nil {
-		return nil, err
-	}
-	return &engine.PagerIncident{ID: found.ID, URL: found.URL, Status: found.Status}, err
-}
-
-func (p pager) CreateIncident(ctx context.Context, account string, in core.Incident) (engine.PagerIncident, error) {
-	made, err := p.Accounts.CreateIncident(ctx, account, in)
-	return engine.PagerIncident{ID: made.ID, URL: made.URL, Status: made.Status}, err
 }

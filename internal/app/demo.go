@@ -51,7 +51,7 @@ func Demo(ctx context.Context, o DemoOptions) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(data) //nolint:errcheck // what is left is in the system's temporary folder
+	defer os.RemoveAll(data)
 	s := &stage{DemoOptions: o, data: data, token: rand.Text()}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

@@ -88,15 +88,16 @@ func (m *Metrics) Called(c pagerduty.Call) {
 	m.calls.WithLabelValues(c.Account, c.Op, strconv.Itoa(c.Status)).Observe(c.Duration.Seconds())
 }
 
-// Watch reads the accounts and the jobs whenever metrics are asked for.
-func (m *Metrics) Watch(accounts func() []pagerduty.Status, queue func() (waiting int, oldest time.Duration)) {
-	m.registry.MustRegister(&watched{accounts: accounts, queue: queue})
+// Watch reads the accounts, the jobs and the database whenever metrics are asked for.
+func (m *Metrics) Watch(accounts func() []pagerduty.Status, queue func() (waiting int, oldest time.Duration), commits func() int64) {
+	m.registry.MustRegister(&watched{accounts: accounts, queue: queue, commits: commits})
 }
 
 // watched are the metrics that are read when asked for.
 type watched struct {
 	accounts func() []pagerduty.Status
 	queue    func() (waiting int, oldest time.Duration)
+	commits  func() int64
 }
 
 var (
@@ -106,6 +107,7 @@ var (
 	limit     = desc("sallyport_pagerduty_ratelimit_limit", "Calls that PagerDuty allows in a window.", "account")
 	queueAge  = desc("sallyport_queue_age_seconds", "Age of the oldest job that is due and not done.")
 	queueLen  = desc("sallyport_queue_jobs", "Jobs that are due and not done.")
+	committed = desc("sallyport_commits_total", "Transactions committed; several changes share one when many come at once.")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -114,7 +116,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (w *watched) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{syncAge, syncOK, remaining, limit, queueAge, queueLen} {
+	for _, d := range []*prometheus.Desc{syncAge, syncOK, remaining, limit, queueAge, queueLen, committed} {
 		to <- d
 	}
 }
@@ -141,4 +143,5 @@ func (w *watched) Collect(to chan<- prometheus.Metric) {
 	waiting, oldest := w.queue()
 	send(queueLen, float64(waiting))
 	send(queueAge, oldest.Seconds())
+	to <- prometheus.MustNewConstMetric(committed, prometheus.CounterValue, float64(w.commits()))
 }

@@ -214,7 +214,7 @@ func (s *stage) turnClock(ctx context.Context, by string) error {
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close() //nolint:errcheck // nothing is written through it
+	defer res.Body.Close()
 	if res.StatusCode >= 300 {
 		text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10))
 		return fmt.Errorf("the simulator's clock was not turned: %s: %s", res.Status, text)
