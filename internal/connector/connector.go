@@ -21,7 +21,8 @@ type Provisioner interface {
 	Has(ctx context.Context, e core.Entitlement) (bool, error)
 	// Grant gives the entitlement. A user or resource that the target does not know is core.NotFound.
 	Grant(ctx context.Context, e core.Entitlement) error
-	// Revoke takes the entitlement and ends the sessions that rest on it.
+	// Revoke takes the entitlement and ends the sessions that rest on it. core.NotFound says that
+	// the access cannot be there; where it may be and cannot be touched, the answer is another error.
 	Revoke(ctx context.Context, e core.Entitlement) error
 	// List returns every entitlement that the target shows on the resources it manages.
 	List(ctx context.Context) ([]core.Entitlement, error)

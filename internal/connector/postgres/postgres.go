@@ -168,9 +168,8 @@ func (t *Target) find(ctx context.Context, c *pgx.Conn, e core.Entitlement) (mem
 	if err != nil {
 		return membership{}, err
 	}
-	if !t.isListed(e.Name) {
-		return membership{}, core.Errorf(core.NotFound, "target %s does not manage the role %q", t.name, e.Name).
-			WithHint("the roles it may touch stand in its setting roles")
+	if !utf8.ValidString(e.Name) || strings.ContainsRune(e.Name, 0) { // no name of PostgreSQL's can be
+		return membership{}, core.Errorf(core.NotFound, "target %s has no role %q", t.name, e.Name)
 	}
 	m := membership{login: login, role: e.Name}
 	var isLogin, isRole bool
@@ -188,6 +187,11 @@ func (t *Target) find(ctx context.Context, c *pgx.Conn, e core.Entitlement) (mem
 		return m, core.Errorf(core.NotFound, "target %s has no login %q", t.name, login)
 	case !isRole:
 		return m, core.Errorf(core.NotFound, "target %s has no role %q", t.name, e.Name)
+	case !t.isListed(e.Name):
+		// Not NotFound: a role that was taken off the list may still have members, and must not
+		// be taken for gone.
+		return m, core.Errorf(core.Refused, "target %s does not manage the role %q", t.name, e.Name).
+			WithHint("the roles it may touch stand in its setting roles; keep one there until nobody holds it")
 	case login == m.ours:
 		return m, core.Errorf(core.Refused, "target %s: %q is Sallyport's own login", t.name, login).
 			WithHint("give Sallyport a login that is nobody's")

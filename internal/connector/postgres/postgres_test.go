@@ -157,13 +157,13 @@ func TestPostgresIsAProvisioner(t *testing.T) {
 	})
 }
 
-func TestARoleOutsideTheListIsNotFoundAndNeverTouched(t *testing.T) {
+func TestARoleOutsideTheListIsRefusedAndNeverTouched(t *testing.T) {
 	s := newServer(t)
 	s.create("secret", "NOLOGIN")
 	s.change("bob", "secret", true)
 	p := s.open(nil)
 	for _, err := range []error{p.Grant(t.Context(), on("ann", "secret")), p.Revoke(t.Context(), on("bob", "secret"))} {
-		wantKind(t, err, core.NotFound, `does not manage the role "secret"`)
+		wantKind(t, err, core.Refused, `does not manage the role "secret"`)
 	}
 	if s.shows("ann", "secret") || !s.shows("bob", "secret") {
 		t.Error("it was touched")
