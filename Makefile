@@ -4,6 +4,7 @@ GO      ?= go
 TIMEOUT ?= 20m
 FOR     ?= 10m
 SPEC    ?=
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test check fmt lint fresh bench soak verify-sim clean
@@ -13,7 +14,7 @@ help: ## list the targets
 
 build: ## bin/sallyport: static, stripped, reproducible
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/sallyport ./cmd/sallyport
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/sallyport ./cmd/sallyport
 
 demo: build ## a throw-away server with the PagerDuty simulator; tells the story
 	bin/sallyport demo

@@ -23,7 +23,7 @@ type Status struct {
 	MaxStaleness string          `json:"max_staleness,omitempty" doc:"Of on-call data that an approval may rest on."`
 	Accounts     []AccountStatus `json:"accounts"`
 	Pending      int             `json:"pending" doc:"Requests that nobody has decided yet."`
-	Active       int             `json:"active" doc:"Grants that give access now."`
+	Active       int             `json:"active_grants" doc:"Grants that give access now."`
 	Overdue      int             `json:"overdue" doc:"Grants whose access should be gone and is not."`
 	Unfinished   int             `json:"unfinished" doc:"Incidents with something left to do at PagerDuty."`
 	Warnings     []string        `json:"warnings"`

@@ -35,8 +35,8 @@ func (e *explainer) advisePending() {
 		return
 	}
 	e.todo("ask a reviewer: %s; they decide with: sallyport request approve %s", some(e.reviewers), e.s.ID)
-	if e.s.Evaluation.Outcome == core.OutcomePeople && len(e.s.Rules) > 0 {
-		e.todo("or, once on call, ask anew and it is approved at once: %s", e.again())
+	if mayComeOnCall(e.s.Evaluation) {
+		e.todo("nothing, if a shift of yours begins: once on call, it is looked at again by itself")
 	}
 }
 
@@ -77,4 +77,19 @@ func some(names []string) string {
 		return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 	}
 	return names[0]
+}
+
+// mayComeOnCall tells whether it is only a shift that the requester lacks.
+func mayComeOnCall(ev core.Evaluation) bool {
+	lacks := false
+	for _, r := range ev.Reasons {
+		if r.OK {
+			continue
+		}
+		if r.Check != "on call" {
+			return false
+		}
+		lacks = lacks || strings.Contains(r.Text, "is not on call for")
+	}
+	return lacks && ev.Outcome == core.OutcomePeople
 }

@@ -42,6 +42,7 @@ type App struct {
 	accounts *pagerduty.Accounts
 	targets  *Targets
 	clock    *Clock
+	probe    probe
 	replica  string
 	started  time.Time
 	address  string
@@ -102,11 +103,12 @@ func (a *App) build(ctx context.Context) error {
 	a.Engine = engine.New(engine.Options{
 		Store: a.store, OnCall: a.accounts, Pager: pager{a.accounts}, Targets: a.targets, Clock: a.clock, Jobs: a.jobs,
 		Meter: a.Metrics, NewID: newID, Log: a.Log, Terms: terms(c), Reviewer: c.Annotations.Reviewer,
-		MaxStale: c.OnCall.MaxStaleness, PublicURL: c.URL(), Replica: a.replica, CheckTarget: all.Check,
+		MaxStale: c.OnCall.MaxStaleness, PublicURL: c.PublicURL, Replica: a.replica, CheckTarget: all.Check,
 		DocumentsChanged:  a.documentsChanged,
 		OperationsAccount: c.Operations.Account, OperationsService: c.Operations.Service,
 	})
 	a.Metrics.Watch(a.accounts.Status, a.jobs.Queue, a.store.Commits)
+	a.watchProbe(a.Metrics.registry)
 	a.started = a.clock.Now()
 	return a.Engine.KeepBuiltins(ctx)
 }

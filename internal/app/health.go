@@ -1,8 +1,8 @@
 package app
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -22,8 +22,8 @@ var owner = engine.Actor{Admin: true, Via: "engine"}
 // ready tells whether calls can be answered, and what is amiss. Without PagerDuty requests
 // are still taken and people still decide, so only the database makes the server unready.
 func (a *App) ready(ctx context.Context) (bool, []string) {
-	if err := a.store.Check(ctx); err != nil {
-		return false, []string{"database: " + err.Error()}
+	if err := a.checkDatabase(ctx); err != nil {
+		return false, []string{"database: " + withCure(err)}
 	}
 	reasons := a.accountTroubles()
 	overdue, waiting, err := a.residues(ctx)
@@ -45,11 +45,11 @@ func (a *App) accountTroubles() []string {
 	for _, s := range a.accounts.Status() {
 		switch {
 		case s.LastSync.IsZero() && s.LastError != nil:
-			out = append(out, fmt.Sprintf("account %s: on-call data was never read, so nobody is approved by on-call status: %v", s.Account, s.LastError))
+			out = append(out, fmt.Sprintf("account %s: on-call data was never read, so nobody is approved by on-call status: %s", s.Account, withCure(s.LastError)))
 		case s.LastSync.IsZero():
 			out = append(out, fmt.Sprintf("account %s: on-call data is being read for the first time", s.Account))
 		case s.Age > a.Config.OnCall.MaxStaleness && s.LastError != nil:
-			out = append(out, fmt.Sprintf("account %s: on-call data is %s old, so nobody is approved by on-call status: %v", s.Account, s.Age.Round(time.Second), s.LastError))
+			out = append(out, fmt.Sprintf("account %s: on-call data is %s old, so nobody is approved by on-call status: %s", s.Account, s.Age.Round(time.Second), withCure(s.LastError)))
 		}
 		for _, m := range s.Missing {
 			out = append(out, fmt.Sprintf("account %s: %s", s.Account, m))
@@ -88,6 +88,9 @@ func (a *App) residues(ctx context.Context) (overdue []core.Grant, waiting []cor
 // warnings are what an operator should look at, with names.
 func (a *App) warnings(ctx context.Context) []string {
 	out := []string{}
+	if err := a.probe.trouble(); err != nil {
+		out = append(out, "database: "+withCure(err))
+	}
 	overdue, waiting, err := a.residues(ctx)
 	if err != nil {
 		return append(out, "database: "+err.Error())
@@ -115,30 +118,6 @@ func (a *App) status(ctx context.Context) client.Status {
 		}
 		s.Accounts = append(s.Accounts, account)
 	}
-	_ = a.store.Read(ctx, func(v engine.View) error { // what cannot be read stays zero; ready says why
-		pending, err := v.Requests(engine.RequestQuery{State: core.Pending})
-		if err != nil {
-			return err
-		}
-		s.Pending = len(pending)
-		active, err := v.Grants(engine.GrantQuery{States: []core.GrantState{core.GrantActive}, Limit: 1 << 30})
-		if err != nil {
-			return err
-		}
-		s.Active = len(active)
-		ending, err := v.Grants(engine.GrantQuery{States: []core.GrantState{core.GrantEnding}})
-		if err != nil {
-			return err
-		}
-		for _, g := range ending {
-			if a.clock.Now().Sub(g.EndedAt) > time.Minute {
-				s.Overdue++
-			}
-		}
-		unfinished, err := v.Incidents(engine.IncidentQuery{Unfinished: true})
-		s.Unfinished = len(unfinished)
-		return err
-	})
 	return s
 }
 
@@ -163,7 +142,7 @@ func (a *App) doctor(ctx context.Context) []client.Finding {
 }
 
 func (a *App) doctorDatabase(ctx context.Context) client.Finding {
-	if err := a.store.Check(ctx); err != nil {
+	if err := a.checkDatabase(ctx); err != nil {
 		return problem("database", err, "see the server's log; free disk space, or bring the database back")
 	}
 	return client.Finding{Check: "database", State: "ok", Text: a.database()}
@@ -208,10 +187,17 @@ func (a *App) diagnose(ctx context.Context, account string) error {
 	if err != nil {
 		return err
 	}
+	if err := a.accounts.Probe(account); err != nil { // whoever asks wants to know how it is now
+		return err
+	}
 	if err := client.Diagnose(ctx); err != nil {
 		return err
 	}
-	return a.accounts.Refresh(ctx, account)
+	if err := a.accounts.Refresh(ctx, account); err != nil {
+		return err
+	}
+	_, err = a.accounts.Roster(ctx, account, time.Second)
+	return err
 }
 
 // doctorSender checks that the sender of incidents is a user of the account, as PagerDuty demands.
@@ -248,7 +234,7 @@ func (a *App) doctorReviewer(ctx context.Context) client.Finding {
 	}
 	if _, ok := dir.User(name); !ok {
 		return client.Finding{Check: check, State: "warning", Text: fmt.Sprintf("there is no user %q, so nobody is approved by on-call status", name),
-			Cure: "apply the user and its role (page 004's access-plugin.yaml), or set annotations.reviewer"}
+			Cure: "apply the user and its role (docs/how-to/coming-from-teleport.md shows both), or set annotations.reviewer"}
 	}
 	return client.Finding{Check: check, State: "ok", Text: "reviews as " + name}
 }
@@ -298,9 +284,5 @@ func (a *App) doctorTargets(ctx context.Context) []client.Finding {
 
 // problem is a finding that something does not work. A hint of the error's own is the better cure.
 func problem(check string, err error, cure string) client.Finding {
-	var known *core.Error
-	if errors.As(err, &known) && known.Hint != "" {
-		cure = known.Hint
-	}
-	return client.Finding{Check: check, State: "problem", Text: err.Error(), Cure: cure}
+	return client.Finding{Check: check, State: "problem", Text: err.Error(), Cure: cmp.Or(hint(err), cure)}
 }

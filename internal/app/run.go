@@ -43,6 +43,8 @@ func (a *App) Run(ctx context.Context, started func()) (err error) {
 	}
 	run(func() error { return a.jobs.Run(life) })
 	group.Go(func() { a.watchDocuments(life) })
+	group.Go(func() { a.reconcileAtStart(life) })
+	group.Go(func() { a.probeDatabase(life) })
 	for _, d := range doors {
 		run(d.serve)
 	}
@@ -59,6 +61,14 @@ func (a *App) Run(ctx context.Context, started func()) (err error) {
 	}
 	group.Wait()
 	return err
+}
+
+// reconcileAtStart looks at once whether the targets still show what the grants say: one in
+// memory does not after a restart, and the periodic look may be minutes away.
+func (a *App) reconcileAtStart(ctx context.Context) {
+	if err := a.Engine.Reconcile(ctx); err != nil && ctx.Err() == nil {
+		a.Log.Warn("a target could not be compared with the grants", "error", err)
+	}
 }
 
 // A door is one listener with its server.
@@ -145,13 +155,11 @@ func (a *App) handlers() (*api.API, error) {
 	})
 }
 
-// listens takes over where the TCP listener is. A port that the system has chosen is what
-// links must lead to.
+// listens takes over where the TCP listener is, where the system has chosen its port.
 func (a *App) listens(address string) {
 	a.address = address
 	if _, port, err := net.SplitHostPort(a.Config.Listen); err == nil && port == "0" {
 		a.Config.Listen = address
-		a.Engine.PublicURL = a.Config.URL()
 	}
 }
 

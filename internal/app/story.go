@@ -203,7 +203,7 @@ func shown(words []string) string {
 // turnClock moves the simulator's clock ahead, over its control API.
 func (s *stage) turnClock(ctx context.Context, by string) error {
 	body := fmt.Sprintf(`{"advance":%q}`, by)
-	fmt.Fprintf(s.Out, "$ curl -X POST %s/_sim/clock -d '%s'\n", s.pd, body)
+	fmt.Fprintf(s.Out, "$ curl -X POST -H 'Authorization: Bearer %s' %s/_sim/clock -d '%s'\n", s.token, s.pd, body)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.pd+"/_sim/clock", strings.NewReader(body))
 	if err != nil {
 		return err

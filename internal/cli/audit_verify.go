@@ -29,9 +29,12 @@ func (s *shell) auditVerify() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				proof, err := proofOf(data, fileName(args[0]))
+				proof, first, err := proofOf(data, fileName(args[0]))
 				if err != nil {
 					return err
+				}
+				if first > 1 {
+					s.notef("warning: the file begins with entry %d; what came before it is not proven\n", first)
 				}
 				return s.showProof(proof)
 			}
@@ -61,29 +64,35 @@ func (s *shell) showProof(proof client.AuditProof) error {
 }
 
 // proofOf walks an export. One that begins in the middle is trusted to continue what was before.
-func proofOf(data []byte, name string) (client.AuditProof, error) {
+func proofOf(data []byte, name string) (proof client.AuditProof, first int64, err error) {
 	var chain core.Chain
-	var proof client.AuditProof
 	lines := bufio.NewReader(bytes.NewReader(data))
 	for n := 1; ; n++ {
 		line, err := lines.ReadBytes('\n')
 		if text := bytes.TrimSpace(line); len(text) > 0 {
 			var e client.AuditEntry
 			if err := json.Unmarshal(text, &e); err != nil {
-				return proof, misuse("line %d of %s: %w", n, name, err).WithHint("audit export without --csv writes what can be verified")
+				return proof, first, misuse("line %d of %s: %w", n, name, err).WithHint("audit export without --csv writes what can be verified")
+			}
+			if proof.Entries == 0 {
+				first = e.Seq
 			}
 			if proof.Entries == 0 && e.Seq > 1 {
 				chain = core.Chain{Seq: e.Seq - 1, Hash: e.Prev}
 			}
 			if err := chain.Verify(entry(e)); err != nil {
 				proof.Head, proof.Error = chain.Hash, err.Error()
-				return proof, nil
+				return proof, first, nil
 			}
 			proof.Entries++
 		}
-		if errors.Is(err, io.EOF) {
+		switch {
+		case !errors.Is(err, io.EOF):
+		case proof.Entries == 0:
+			return proof, first, misuse("%s has no audit entry in it, so there is nothing to verify", name)
+		default:
 			proof.OK, proof.Head = true, chain.Hash
-			return proof, nil
+			return proof, first, nil
 		}
 	}
 }

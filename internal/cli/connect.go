@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,6 +39,9 @@ func (s *shell) connect() (*client.Client, error) {
 // calling makes a command's run function of one that calls the server.
 func (s *shell) calling(run func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("as") && strings.TrimSpace(s.as) == "" {
+			return misuse("--as names nobody; without it you act as the administrator")
+		}
 		c, err := s.connect()
 		if err != nil {
 			return err

@@ -28,7 +28,7 @@ type Config struct {
 	Defaults    Defaults
 	LocalAdmin  bool // the Unix socket in Data acts as the administrator
 	Log         Log
-	MetricsAt   string // HOST:PORT of /metrics; empty: with everything else
+	MetricsAt   string // HOST:PORT of /metrics; empty: on the socket only
 	Operations  Operations
 }
 

@@ -92,7 +92,7 @@ func settings() []setting {
 			func(c *Config) *string { return &c.Log.Level }, "debug", "info", "warn", "error"),
 		word("log.format", "text", "text or json.",
 			func(c *Config) *string { return &c.Log.Format }, "text", "json"),
-		str("metrics.listen", "", "An address of its own for /metrics. Default: with everything else.",
+		str("metrics.listen", "", "An address of its own for /metrics. Default: on the socket only.",
 			func(c *Config) *string { return &c.MetricsAt }, checkListen),
 
 		str("operations.account", "", "The PagerDuty account of the next setting. Default: the default account.",

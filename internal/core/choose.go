@@ -104,7 +104,7 @@ func (a *asking) checkResources() error {
 			known = append(known, k.String())
 		}
 		return Errorf(Refused, "no role that %s may ask through gives %s", a.ask.User, r).
-			WithHint("%s", didYouMean(r.String(), known, "what you may ask for: sallyport get resources"))
+			WithHint("%s", didYouMean(r.String(), known, "what roles give: sallyport get roles"))
 	}
 	return nil
 }

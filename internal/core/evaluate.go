@@ -33,7 +33,7 @@ type EvaluateInput struct {
 func Evaluate(in EvaluateInput, now time.Time) Evaluation {
 	ev := Evaluation{At: now, Outcome: OutcomePeople, Reasons: make([]Reason, 0, 4)}
 	if !slices.ContainsFunc(in.Request.Rules, byOnCall) {
-		ev.say("on call", false, "nothing about %s is approved by on-call status: no role that grants it names a PagerDuty service, schedule or escalation policy", list(wanted(in.Request)))
+		ev.say("on call", false, "no role that grants %s names a PagerDuty service, schedule or escalation policy", list(wanted(in.Request)))
 		return ev
 	}
 	if in.MayNot != nil {
@@ -76,7 +76,7 @@ func (ev *Evaluation) look(in *EvaluateInput, rule *ApprovalRule, now time.Time)
 	account := rule.OnCall.Account
 	answer := in.Rosters[account]
 	if answer.Err != nil || answer.Roster == nil {
-		ev.say("on call", false, "on-call data is stale, so people decide until PagerDuty answers: %v", answer.Err)
+		ev.say("on call", false, "on-call data is stale, so people decide until PagerDuty answers: %s", stale(answer.Err))
 		return false, true
 	}
 	roster := answer.Roster
@@ -232,3 +232,11 @@ func (e *Evidence) appendTo(b []byte) []byte {
 func appendTime(b []byte, t time.Time) []byte { return t.UTC().AppendFormat(b, time.RFC3339) }
 
 func list(names []string) string { return strings.Join(names, ", ") }
+
+// stale is why there is no fresh answer, without the words that are said anyway.
+func stale(err error) string {
+	if err == nil {
+		return "there is no answer yet"
+	}
+	return strings.TrimPrefix(err.Error(), "on-call data is stale: ")
+}

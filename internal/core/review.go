@@ -170,7 +170,7 @@ func (d *Directory) addReview(r Request, rev Review, now time.Time) (Request, er
 	case rev.State != Approved && rev.State != Denied && rev.State != Promoted:
 		return r, badProposal(rev.State)
 	case r.State != Pending:
-		return r, Errorf(Refused, "the request is already %s", r.State).WithHint("a decision stands; ask again for something else")
+		return r, Errorf(Conflict, "request %s is already %s", r.ID, r.State).WithHint("a decision stands; see why: sallyport request explain %s", r.ID)
 	case slices.ContainsFunc(r.Reviews, func(old Review) bool { return old.Author == rev.Author }):
 		return r, Errorf(Refused, "%s has already reviewed this request", rev.Author).WithHint("a review cannot be changed")
 	}

@@ -168,7 +168,7 @@ func TestAddReviewDecides(t *testing.T) {
 		t.Error("two requests share their reviews")
 	}
 	_, err = d.AddReview(approved, Review{Author: "plugin", State: Denied}, later)
-	wantRefusal(t, err, Refused, "already APPROVED")
+	wantRefusal(t, err, Conflict, "already APPROVED")
 }
 
 func TestAddReviewRefuses(t *testing.T) {
@@ -196,6 +196,6 @@ func TestAddReviewRefuses(t *testing.T) {
 	for _, state := range []RequestState{Expired, Cancelled, Denied, Promoted} {
 		r.State = state
 		_, err := d.AddReview(r, Review{Author: "bob", State: Approved}, testNow)
-		wantRefusal(t, err, Refused, "already "+string(state))
+		wantRefusal(t, err, Conflict, "already "+string(state))
 	}
 }

@@ -67,6 +67,27 @@ func (t Terms) Names(r Role) OnCallRule {
 	}
 }
 
+// Misspelt returns, for each annotation of a role that looks like one of ours and is none,
+// what it may have been meant to be.
+func (t Terms) Misspelt(r Role) []string {
+	t = t.complete()
+	known := slices.Concat(t.ServicesAnnotations, t.NotifyAnnotations,
+		[]string{levelsAnnotation, schedulesAnnotation, policiesAnnotation, teamsAnnotation})
+	var out []string
+	for key := range r.Allow.Request.Annotations {
+		if slices.Contains(known, key) || !strings.HasPrefix(key, "pagerduty") {
+			continue
+		}
+		text := "role " + r.Name + ": the annotation " + key + " means nothing here"
+		if near := Nearest(key, known); near != "" {
+			text += "; did you mean " + near + "?"
+		}
+		out = append(out, text)
+	}
+	slices.Sort(out)
+	return out
+}
+
 // Empty reports whether the rule names nothing.
 func (o OnCallRule) Empty() bool {
 	return len(o.Services)+len(o.Levels)+len(o.Schedules)+len(o.EscalationPolicies)+len(o.Teams) == 0

@@ -137,7 +137,7 @@ func TestDecisionsFollowTheReviewsOneByOne(t *testing.T) {
 				t.Fatal("the given request changed")
 			}
 			if want.state != Pending {
-				if KindOf(err) != Refused || next.State != want.state {
+				if KindOf(err) != Conflict || next.State != want.state {
 					t.Fatalf("after %s: %s, %v", want.state, next.State, err)
 				}
 				continue

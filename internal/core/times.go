@@ -80,8 +80,8 @@ func CheckStart(start, created time.Time, access time.Duration) error {
 	case start.Before(created):
 		return Errorf(Invalid, "the start, %s, is in the past", start.UTC().Format(form))
 	case !start.Before(end):
-		return Errorf(Invalid, "the start, %s, is not before %s, when access for %s would be over", start.UTC().Format(form), end.UTC().Format(form), access).
-			WithHint("ask for a longer time with --for, or for an earlier start")
+		return Errorf(Invalid, "the start, %s, is too far ahead: access may begin at most its own length after it is asked for, which is before %s", start.UTC().Format(form), end.UTC().Format(form)).
+			WithHint("ask for longer than %s with --for, or nearer to the start", access)
 	case start.After(latest):
 		return Errorf(Invalid, "the start, %s, is more than 7 days ahead", start.UTC().Format(form)).WithHint("the latest start is %s", latest.UTC().Format(form))
 	}

@@ -9,48 +9,50 @@ import (
 )
 
 func TestWhoeverIsOnCallHasAccessAtOnceAndUntilTheShiftEnds(t *testing.T) {
-	h := newHarness(t)
-	r := h.ask("ann@example.com", "demo-role", func(a *core.Ask) { a.Duration = 8 * time.Hour })
-	h.run()
-	s := h.wantState(r.ID, core.Approved)
-	if len(s.Reviews) != 1 || s.Reviews[0].Author != "access-plugin" {
-		t.Errorf("reviews are %+v, want one by access-plugin", s.Reviews)
-	}
-	if len(s.Decision.Evidence) != 1 || s.Decision.Evidence[0].Service != "My Critical Service" || s.Decision.Evidence[0].Level != 1 {
-		t.Errorf("evidence is %+v", s.Decision.Evidence)
-	}
-	h.wantAccess("ann@example.com", true)
-	h.advance(110 * time.Minute)
-	h.wantAccess("ann@example.com", true)
-	h.advance(10*time.Minute + time.Second) // the shift is over; 15 minutes of grace begin
-	h.wantAccess("ann@example.com", true)
-	h.advance(15 * time.Minute)
-	h.wantAccess("ann@example.com", false)
-	for _, g := range h.story(r.ID).Grants {
-		if g.State != core.GrantEnded || g.EndCause != core.EndOffCall {
-			t.Errorf("grant of %s is %s by %q, want ended by off_call", g.Resource, g.State, g.EndCause)
+	onBoth(t, func(t *testing.T, h *harness) {
+		r := h.ask("ann@example.com", "demo-role", func(a *core.Ask) { a.Duration = 8 * time.Hour })
+		h.run()
+		s := h.wantState(r.ID, core.Approved)
+		if len(s.Reviews) != 1 || s.Reviews[0].Author != "access-plugin" {
+			t.Errorf("reviews are %+v, want one by access-plugin", s.Reviews)
 		}
-	}
-	h.wantChain()
+		if len(s.Decision.Evidence) != 1 || s.Decision.Evidence[0].Service != "My Critical Service" || s.Decision.Evidence[0].Level != 1 {
+			t.Errorf("evidence is %+v", s.Decision.Evidence)
+		}
+		h.wantAccess("ann@example.com", true)
+		h.advance(110 * time.Minute)
+		h.wantAccess("ann@example.com", true)
+		h.advance(10*time.Minute + time.Second) // the shift is over; 15 minutes of grace begin
+		h.wantAccess("ann@example.com", true)
+		h.advance(15 * time.Minute)
+		h.wantAccess("ann@example.com", false)
+		for _, g := range h.story(r.ID).Grants {
+			if g.State != core.GrantEnded || g.EndCause != core.EndOffCall {
+				t.Errorf("grant of %s is %s by %q, want ended by off_call", g.Resource, g.State, g.EndCause)
+			}
+		}
+		h.wantChain()
+	})
 }
 
 func TestAccessEndsWhenItsTimeIsUp(t *testing.T) {
-	h := newHarness(t)
-	r := h.ask("ann@example.com", "demo-role")
-	h.run()
-	h.wantState(r.ID, core.Approved)
-	h.advance(59 * time.Minute)
-	h.wantAccess("ann@example.com", true)
-	h.clock.advance(time.Minute)
-	resource := core.Resource{Target: "demo", Name: "db"}
-	if _, holds, err := h.Check(t.Context(), admin, "ann@example.com", resource); err != nil || holds {
-		t.Errorf("check at the end itself says %v (%v), want no, whatever the target still shows", holds, err)
-	}
-	h.advance(0)
-	h.wantAccess("ann@example.com", false)
-	if g := h.story(r.ID).Grants[0]; g.EndCause != core.EndTime {
-		t.Errorf("end cause is %q, want time", g.EndCause)
-	}
+	onBoth(t, func(t *testing.T, h *harness) {
+		r := h.ask("ann@example.com", "demo-role")
+		h.run()
+		h.wantState(r.ID, core.Approved)
+		h.advance(59 * time.Minute)
+		h.wantAccess("ann@example.com", true)
+		h.clock.advance(time.Minute)
+		resource := core.Resource{Target: "demo", Name: "db"}
+		if _, holds, err := h.Check(t.Context(), admin, "ann@example.com", resource); err != nil || holds {
+			t.Errorf("check at the end itself says %v (%v), want no, whatever the target still shows", holds, err)
+		}
+		h.advance(0)
+		h.wantAccess("ann@example.com", false)
+		if g := h.story(r.ID).Grants[0]; g.EndCause != core.EndTime {
+			t.Errorf("end cause is %q, want time", g.EndCause)
+		}
+	})
 }
 
 func TestTheClockOfAGrantStartsWhenTheAccessIsActive(t *testing.T) {
@@ -145,30 +147,32 @@ func TestWithoutAReviewerUserTheRequestSaysSo(t *testing.T) {
 }
 
 func TestTheOnCallApprovalCountsOneTowardsTheThresholds(t *testing.T) {
-	h := newHarness(t)
-	h.apply(`
+	onBoth(t, func(t *testing.T, h *harness) {
+		h.apply(`
 {kind: role, version: v5, metadata: {name: demo-role-requester}, spec: {allow: {request: {roles: [demo-role], thresholds: [{approve: 2, deny: 1}], annotations: {pagerduty_services: [My Critical Service]}}}}}
 ---
 {kind: role, version: v5, metadata: {name: editor-reviewer}, spec: {allow: {review_requests: {roles: [editor, demo-role]}}}}`)
-	r := h.ask("ann@example.com", "demo-role")
-	h.run()
-	if s := h.wantState(r.ID, core.Pending); len(s.Reviews) != 1 {
-		t.Fatalf("reviews are %+v, want one", s.Reviews)
-	}
-	h.review("rev@example.com", r.ID, core.Approved)
-	h.wantState(r.ID, core.Approved)
+		r := h.ask("ann@example.com", "demo-role")
+		h.run()
+		if s := h.wantState(r.ID, core.Pending); len(s.Reviews) != 1 {
+			t.Fatalf("reviews are %+v, want one", s.Reviews)
+		}
+		h.review("rev@example.com", r.ID, core.Approved)
+		h.wantState(r.ID, core.Approved)
+	})
 }
 
 func TestTheTraitNamesThePagerDutyAddress(t *testing.T) {
-	h := newHarness(t)
-	h.apply(`{kind: user, version: v2, metadata: {name: myuser}, spec: {roles: [demo-role-requester], traits: {pagerduty_email: ["ANN@example.COM"]}}}`)
-	r := h.ask("myuser", "demo-role")
-	h.run()
-	h.wantState(r.ID, core.Approved)
-	second := h.ask("ann@example.com", "demo-role")
-	h.run()
-	h.wantState(second.ID, core.Pending)
-	h.wantSaid(second.ID, "already matched with myuser")
+	onBoth(t, func(t *testing.T, h *harness) {
+		h.apply(`{kind: user, version: v2, metadata: {name: myuser}, spec: {roles: [demo-role-requester], traits: {pagerduty_email: ["ANN@example.COM"]}}}`)
+		r := h.ask("myuser", "demo-role")
+		h.run()
+		h.wantState(r.ID, core.Approved)
+		second := h.ask("ann@example.com", "demo-role")
+		h.run()
+		h.wantState(second.ID, core.Pending)
+		h.wantSaid(second.ID, "already matched with myuser")
+	})
 }
 
 func TestANameThatIsNoAddressIsSaidToBeNone(t *testing.T) {

@@ -27,22 +27,22 @@ func (e *Engine) ForgetAnswers(ctx context.Context) error {
 // reservation that counts for a minute.
 func (e *Engine) Once(ctx context.Context, a Actor, key, digest string, do func(context.Context) (status int, body []byte, err error)) (int, []byte, error) {
 	mine := Answer{Key: "ans_" + digestID(a.User, a.Name(), key), Digest: digest}
-	for {
-		rung := e.bell.rung()
-		known, reserved, err := e.reserve(ctx, mine)
-		switch {
-		case err != nil:
-			return 0, nil, err
-		case reserved:
-			return e.answer(ctx, mine, do)
-		case known.Status != 0:
-			return known.Status, []byte(known.Body), nil
-		}
-		if err := e.pause(ctx, rung); err != nil {
-			return 0, nil, core.Errorf(core.Conflict, "the call with this idempotency key is still running").
-				WithHint("repeat it with the same key a little later")
-		}
+	var known Answer
+	reserved := false
+	answered, err := e.until(ctx, mine.Key, func() (_ bool, err error) {
+		known, reserved, err = e.reserve(ctx, mine)
+		return reserved || known.Status != 0, err
+	})
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case reserved:
+		return e.answer(ctx, mine, do)
+	case answered:
+		return known.Status, []byte(known.Body), nil
 	}
+	return 0, nil, core.Errorf(core.Conflict, "the call with this idempotency key is still running").
+		WithHint("repeat it with the same key a little later")
 }
 
 // reserve takes a key where it is free. Else it returns what stands there.

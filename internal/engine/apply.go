@@ -25,8 +25,15 @@ func (e *Engine) Apply(ctx context.Context, a Actor, items []manifest.Item, dryR
 	var out []Applied
 	err := e.write(ctx, func(tx *txn) error {
 		out = nil
+		before, err := e.dir(tx)
+		if err != nil {
+			return err
+		}
 		for _, item := range items {
 			applied, err := e.put(tx, a, item)
+			if err == nil {
+				err = guard(before, a, applied)
+			}
 			if err != nil {
 				return err
 			}
@@ -194,6 +201,9 @@ func (e *Engine) expel(tx *txn, a Actor, user string, cause core.EndCause) error
 func (e *Engine) Delete(ctx context.Context, a Actor, kind, name string) error {
 	err := e.write(ctx, func(tx *txn) error {
 		if err := e.mayIn(tx, a, kind, "delete"); err != nil {
+			return err
+		}
+		if err := e.guardDelete(tx, a, kind); err != nil {
 			return err
 		}
 		if isBuiltin(kind, name) {

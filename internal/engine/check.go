@@ -92,6 +92,7 @@ func (e *Engine) checkRole(tx *txn, d core.Document, asked pagerDutyWord) ([]str
 	if err := e.checkEntitlements(tx, role); err != nil {
 		return nil, err
 	}
+	warnings = append(warnings, e.Terms.Misspelt(role)...)
 	rule := e.Terms.Names(role)
 	switch {
 	case rule.Empty():
@@ -131,6 +132,9 @@ func (e *Engine) checkEntitlements(tx *txn, role core.Role) error {
 func (e *Engine) checkUser(dir *core.Directory, d core.Document) ([]string, error) {
 	u, err := manifest.User(d)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkName(u.Name); err != nil {
 		return nil, err
 	}
 	if other := dir.LookAlike(u.Name); other != "" {

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"os"
 	"sync"
@@ -116,5 +115,14 @@ func (h *harness) replica(name string, change ...func(*engine.Options)) *harness
 	return &r
 }
 
-// errDied is what a process says that a test has killed.
-var errDied = errors.New("the process died")
+// process is replica with the connections of this one: cheaper, where many are needed.
+func (h *harness) process(name string, change ...func(*engine.Options)) *harness {
+	p := *h
+	p.jobs = &queue{}
+	p.options.Jobs, p.options.Replica = p.jobs, name
+	for _, f := range change {
+		f(&p.options)
+	}
+	p.Engine = engine.New(p.options)
+	return &p
+}

@@ -76,7 +76,7 @@ func New(o Options) *Engine {
 	if o.Replica == "" {
 		o.Replica = o.NewID()
 	}
-	return &Engine{Options: o, bell: newBell()}
+	return &Engine{Options: o}
 }
 
 type noMeter struct{}
@@ -94,6 +94,32 @@ type txn struct {
 	wake  time.Time
 	count []func()        // tell the meter
 	known *knownDirectory // compiled from what this transaction sees
+	rest  map[string]bool // what is to be rung, unless something of it is yet to come; see bell
+}
+
+// PutRequest writes a request and wakes those who wait for it, once it is decided.
+func (t *txn) PutRequest(r core.Request) error {
+	t.touch(r.ID, r.State != core.Pending)
+	return t.Tx.PutRequest(r)
+}
+
+// PutGrant writes a grant and wakes those who wait for its request, once it need not be waited for.
+func (t *txn) PutGrant(g core.Grant) error {
+	t.touch(g.RequestID, g.State != core.GrantPending || !g.NotBefore.IsZero())
+	return t.Tx.PutGrant(g)
+}
+
+// PutAnswer writes an answer and wakes those who wait for it.
+func (t *txn) PutAnswer(a Answer) error {
+	t.touch(a.Key, true)
+	return t.Tx.PutAnswer(a)
+}
+
+func (t *txn) touch(name string, rest bool) {
+	if before, touched := t.rest[name]; touched {
+		rest = rest && before
+	}
+	t.rest[name] = rest
 }
 
 // Enqueue commits a durable job, and has it run in this process right after the commit.
@@ -113,7 +139,7 @@ func (t *txn) wakeAt(at time.Time) {
 func (e *Engine) write(ctx context.Context, fn func(*txn) error) error {
 	var t *txn
 	err := e.Store.Write(ctx, func(tx Tx) error {
-		t = &txn{Tx: tx, now: e.Clock.Now()} // anew, as a transaction may be tried again
+		t = &txn{Tx: tx, now: e.Clock.Now(), rest: map[string]bool{}} // anew, as a transaction may be tried again
 		return fn(t)
 	})
 	if err != nil {
@@ -131,6 +157,6 @@ func (e *Engine) write(ctx context.Context, fn func(*txn) error) error {
 	if !t.wake.IsZero() {
 		e.Jobs.Wake(t.wake)
 	}
-	e.bell.ring()
+	e.bell.ring(t.rest)
 	return nil
 }

@@ -36,8 +36,9 @@ func TestAnExtensionIsANewDecisionAndLeavesTheGrantAsItIs(t *testing.T) {
 	}
 	h.advance(10 * time.Minute)
 	h.wantGrant(r.ID, "demo/db", core.GrantEnded, core.EndTime)
+	h.advance(59 * time.Minute) // the hour is counted from the old end
 	h.wantAccess("ann@example.com", true)
-	h.advance(50 * time.Minute)
+	h.advance(time.Minute)
 	h.wantAccess("ann@example.com", false)
 	h.wantNothing()
 }
@@ -103,7 +104,7 @@ func TestB091ManyExtensionsNeverExceedFourteenDaysFromTheFirst(t *testing.T) {
 		limit := first.StartsAt.Add(14 * 24 * time.Hour)
 		last := first
 		for range 30 {
-			h.advance(13 * time.Hour)
+			h.advance(45 * time.Hour)
 			if !h.clock.Now().Before(limit) {
 				break
 			}
@@ -144,7 +145,7 @@ func TestB091AnExtensionDecidedWhileItsGrantIsEndingIsOfTheSameLine(t *testing.T
 func TestB099ExtendAndExpiryAtOnceLeaveNoGapAndNoZombie(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *harness) {
 		other := h.replica("other")
-		for range 10 {
+		for range 4 {
 			r := h.ask("bo@example.com", "demo-role", within(time.Minute))
 			h.run()
 			g := h.grantOf(r.ID, "demo/db")

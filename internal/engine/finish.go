@@ -36,7 +36,7 @@ func (e *Engine) grant(tx *txn, r core.Request) error {
 	if err != nil {
 		return err
 	}
-	firstAt, err := e.firstAt(tx, r)
+	firstAt, left, err := e.lengthens(tx, r)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (e *Engine) grant(tx *txn, r core.Request) error {
 			g := core.Grant{
 				ID: "gr_" + digestID(r.ID, role, resource.String()), RequestID: r.ID,
 				Entitlement: core.Entitlement{User: r.User, Resource: resource},
-				State:       core.GrantPending, Duration: r.Duration, NotBefore: r.StartAt, Rule: rule, FirstAt: firstAt,
+				State:       core.GrantPending, Duration: left + r.Duration, NotBefore: r.StartAt, Rule: rule, FirstAt: firstAt,
 			}
 			if err := e.begin(tx, g, why); err != nil {
 				return err
@@ -118,17 +118,21 @@ func (e *Engine) activate(tx *txn, g core.Grant) error {
 	})
 }
 
-// firstAt returns when the access that a request lengthens first began. Zero: it lengthens
-// nothing, as what it would lengthen has been seen to be gone.
-func (e *Engine) firstAt(tx *txn, r core.Request) (time.Time, error) {
+// lengthens returns when the access that a request lengthens first began, and what is left of
+// it now: the new time is counted from the old end. Zero: it lengthens nothing, as what it
+// would lengthen has been seen to be gone.
+func (e *Engine) lengthens(tx *txn, r core.Request) (firstAt time.Time, left time.Duration, err error) {
 	if r.Extends == "" {
-		return time.Time{}, nil
+		return time.Time{}, 0, nil
 	}
 	old, err := tx.Grant(r.Extends)
 	if err != nil || old.State == core.GrantEnded || old.State == core.GrantFailed {
-		return time.Time{}, err
+		return time.Time{}, 0, err
 	}
-	return old.FirstAt, nil
+	if old.State == core.GrantActive {
+		left = max(old.EndsAt.Sub(tx.now), 0)
+	}
+	return old.FirstAt, left, nil
 }
 
 // bindingRule returns the on-call rule that an approval for a role rested on. Where people

@@ -330,3 +330,10 @@ func (h *harness) wantChain() {
 		h.t.Errorf("audit log: %v", err)
 	}
 }
+
+func wantWords(t *testing.T, got, want string) {
+	t.Helper()
+	if !strings.Contains(got, want) {
+		t.Errorf("it says %q, and nothing of %q", got, want)
+	}
+}

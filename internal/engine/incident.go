@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -335,10 +336,18 @@ func (e *Engine) auditIncident(tx *txn, was, is core.Incident) error {
 	return nil
 }
 
-// incidentBackOff doubles from one second to half a minute. What only a person can mend is asked about once a minute.
+// incidentBackOff is as long as PagerDuty says; else it doubles from one second to half a
+// minute. What only a person can mend is asked about once a minute.
 func incidentBackOff(failures int, trouble error) time.Duration {
-	if permanent(trouble) {
+	var told interface{ RetryIn() time.Duration }
+	switch {
+	case permanent(trouble):
 		return time.Minute
+	case errors.As(trouble, &told) && told.RetryIn() > 0:
+		return min(told.RetryIn(), longestWait)
 	}
 	return backOff(failures)
 }
+
+// longestWait bounds what we let PagerDuty tell us to wait: its limits are by the minute.
+const longestWait = 15 * time.Minute

@@ -27,36 +27,38 @@ func (h *harness) wantOneIncident(id, status string) pdsim.Incident {
 }
 
 func TestARequestOpensOneIncidentReviewsAreNotesAndTheDecisionResolvesIt(t *testing.T) {
-	h := newHarness(t)
-	id := h.asked("cy@example.com", "editor")
-	i := h.wantOneIncident(id, pdsim.Triggered)
-	if i.Service != "PSV0002" || !strings.Contains(i.Title, "cy@example.com") || !strings.Contains(i.Details, "to mend it") || !strings.Contains(i.Details, id) {
-		t.Errorf("incident is %+v", i)
-	}
-	h.review("rev@example.com", id, core.Approved)
-	h.run()
-	i = h.wantOneIncident(id, pdsim.Resolved)
-	if len(i.Notes) != 2 || !strings.Contains(i.Notes[0].Content, "rev@example.com approved") || !strings.Contains(i.Notes[1].Content, "has been approved") {
-		t.Errorf("notes are %+v, want the review and then the decision", i.Notes)
-	}
+	onBoth(t, func(t *testing.T, h *harness) {
+		id := h.asked("cy@example.com", "editor")
+		i := h.wantOneIncident(id, pdsim.Triggered)
+		if i.Service != "PSV0002" || !strings.Contains(i.Title, "cy@example.com") || !strings.Contains(i.Details, "to mend it") || !strings.Contains(i.Details, id) {
+			t.Errorf("incident is %+v", i)
+		}
+		h.review("rev@example.com", id, core.Approved)
+		h.run()
+		i = h.wantOneIncident(id, pdsim.Resolved)
+		if len(i.Notes) != 2 || !strings.Contains(i.Notes[0].Content, "rev@example.com approved") || !strings.Contains(i.Notes[1].Content, "has been approved") {
+			t.Errorf("notes are %+v, want the review and then the decision", i.Notes)
+		}
+	})
 }
 
 func TestItem17To20TheIncidentIsCommittedBeforeTheCallAndFoundAgainAfterACrash(t *testing.T) {
-	h := newHarness(t)
-	// PagerDuty makes the incident, the answer is lost, and it cannot be asked either.
-	h.fault(pdsim.Fault{Method: "POST", Path: "/incidents", When: pdsim.After, Drop: true, Times: 1})
-	h.fault(pdsim.Fault{Method: "GET", Path: "/incidents", Status: http.StatusInternalServerError})
-	id := h.asked("cy@example.com", "editor")
-	h.wantOneIncident(id, pdsim.Triggered)
-	if s := h.story(id); s.Incidents[0].State != core.IncidentWanted || s.Incidents[0].Error == "" {
-		t.Errorf("after a lost answer the incident is %+v, want wanted with an error to read", s.Incidents[0])
-	}
-	h.sim.ClearFaults()
-	h.advance(2 * time.Second)
-	h.wantOneIncident(id, pdsim.Triggered)
-	if s := h.story(id); s.Incidents[0].State != core.IncidentOpen || s.Incidents[0].PagerDutyID == "" {
-		t.Errorf("later the incident is %+v, want open", s.Incidents[0])
-	}
+	onBoth(t, func(t *testing.T, h *harness) {
+		// PagerDuty makes the incident, the answer is lost, and it cannot be asked either.
+		h.fault(pdsim.Fault{Method: "POST", Path: "/incidents", When: pdsim.After, Drop: true, Times: 1})
+		h.fault(pdsim.Fault{Method: "GET", Path: "/incidents", Status: http.StatusInternalServerError})
+		id := h.asked("cy@example.com", "editor")
+		h.wantOneIncident(id, pdsim.Triggered)
+		if s := h.story(id); s.Incidents[0].State != core.IncidentWanted || s.Incidents[0].Error == "" {
+			t.Errorf("after a lost answer the incident is %+v, want wanted with an error to read", s.Incidents[0])
+		}
+		h.sim.ClearFaults()
+		h.advance(2 * time.Second)
+		h.wantOneIncident(id, pdsim.Triggered)
+		if s := h.story(id); s.Incidents[0].State != core.IncidentOpen || s.Incidents[0].PagerDutyID == "" {
+			t.Errorf("later the incident is %+v, want open", s.Incidents[0])
+		}
+	})
 }
 
 func TestAnIncidentThatAPersonResolvedMeanwhileIsNotMadeAgain(t *testing.T) {
@@ -158,25 +160,27 @@ func TestItem34AResolutionThatFailedIsDoneLater(t *testing.T) {
 }
 
 func TestItem33ExpiryIsNotedAndResolves(t *testing.T) {
-	h := newHarness(t)
-	id := h.asked("cy@example.com", "editor")
-	h.advance(8 * 24 * time.Hour)
-	h.wantState(id, core.Expired)
-	if i := h.wantOneIncident(id, pdsim.Resolved); len(i.Notes) != 1 || !strings.Contains(i.Notes[0].Content, "expired") {
-		t.Errorf("notes are %+v, want one about the expiry", i.Notes)
-	}
+	onBoth(t, func(t *testing.T, h *harness) {
+		id := h.asked("cy@example.com", "editor")
+		h.advance(8 * 24 * time.Hour)
+		h.wantState(id, core.Expired)
+		if i := h.wantOneIncident(id, pdsim.Resolved); len(i.Notes) != 1 || !strings.Contains(i.Notes[0].Content, "expired") {
+			t.Errorf("notes are %+v, want one about the expiry", i.Notes)
+		}
+	})
 }
 
 func TestItem38JobsThatWereLostAreFoundBySweeping(t *testing.T) {
-	h := newHarness(t)
-	h.jobs.held = true // the process dies after the commit
-	editor := h.ask("cy@example.com", "editor")
-	demo := h.ask("ann@example.com", "demo-role")
-	h.jobs.held = false
-	h.advance(3 * time.Second)
-	h.wantOneIncident(editor.ID, pdsim.Triggered)
-	h.wantState(demo.ID, core.Approved)
-	h.wantAccess("ann@example.com", true)
+	onBoth(t, func(t *testing.T, h *harness) {
+		h.jobs.held = true // the process dies after the commit
+		editor := h.ask("cy@example.com", "editor")
+		demo := h.ask("ann@example.com", "demo-role")
+		h.jobs.held = false
+		h.advance(3 * time.Second)
+		h.wantOneIncident(editor.ID, pdsim.Triggered)
+		h.wantState(demo.ID, core.Approved)
+		h.wantAccess("ann@example.com", true)
+	})
 }
 
 func TestAnAutomaticApprovalAlsoOpensAndResolvesItsIncident(t *testing.T) {

@@ -145,8 +145,8 @@ type OnCall interface {
 	Roster(ctx context.Context, account string, maxAge time.Duration) (*core.Roster, error)
 }
 
-// A Pager opens and resolves PagerDuty incidents. Errors of kind core.Unavailable are worth another try;
-// Doubtful tells whether a failed write may have been carried out all the same.
+// A Pager opens and resolves PagerDuty incidents. Errors of kind core.Unavailable are worth
+// another try; one that knows when says so by a method RetryIn() time.Duration.
 type Pager interface {
 	ServiceID(ctx context.Context, account, name string) (string, error) // core.NotFound
 	// FindIncident looks an incident up by key on a service, whatever its status; nil where there is none.

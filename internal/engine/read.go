@@ -216,38 +216,32 @@ func (e *Engine) Entitlements(ctx context.Context, a Actor, target string) ([]co
 }
 
 // Wait returns a request's story as soon as done says so, or when ctx ends.
-func (e *Engine) Wait(ctx context.Context, a Actor, id string, done func(Story) bool) (Story, error) {
-	for {
-		rung := e.bell.rung()
-		s, err := e.Story(ctx, a, id)
-		if err != nil || done(s) {
-			return s, err
-		}
-		if err := e.pause(ctx, rung); err != nil {
-			return s, nil //nolint:nilerr // the caller's patience is over; what there is, is the answer
-		}
-	}
+func (e *Engine) Wait(ctx context.Context, a Actor, id string, done func(Story) bool) (s Story, err error) {
+	_, err = e.until(ctx, id, func() (bool, error) {
+		s, err = e.Story(ctx, a, id)
+		return err == nil && done(s), err
+	})
+	return s, err
 }
 
 // Watch calls each with every audit entry after a sequence number, as they come, until ctx ends.
 func (e *Engine) Watch(ctx context.Context, a Actor, after int64, each func(core.AuditEntry) error) error {
-	for {
-		rung := e.bell.rung()
-		page, err := e.Audit(ctx, a, after, 1000)
-		if err != nil {
-			return err
-		}
-		for _, entry := range page {
-			after = entry.Seq
-			if err := each(entry); err != nil {
-				return err
+	_, err := e.until(ctx, "", func() (bool, error) {
+		for {
+			page, err := e.Audit(ctx, a, after, 1000)
+			if err != nil || len(page) == 0 {
+				return false, err
+			}
+			for _, entry := range page {
+				after = entry.Seq
+				if err := each(entry); err != nil {
+					return false, err
+				}
 			}
 		}
-		if len(page) > 0 {
-			continue
-		}
-		if err := e.pause(ctx, rung); err != nil {
-			return err
-		}
+	})
+	if err == nil {
+		err = ctx.Err()
 	}
+	return err
 }

@@ -38,8 +38,13 @@ func openAccounts(t *testing.T, h *harness) *pagerduty.Accounts {
 // resolveByHand resolves an incident as a person does in PagerDuty.
 func (h *harness) resolveByHand(id string) {
 	h.t.Helper()
-	body := `{"incident":{"type":"incident_reference","status":"resolved"}}`
-	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodPut, h.url+"/incidents/"+id, bytes.NewBufferString(body))
+	h.put("/incidents/"+id, `{"incident":{"type":"incident_reference","status":"resolved"}}`)
+}
+
+// put changes something in PagerDuty as a person does.
+func (h *harness) put(path, body string) {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodPut, h.url+path, bytes.NewBufferString(body))
 	h.must(err)
 	req.Header.Set("Authorization", "Token token=full")
 	req.Header.Set("Content-Type", "application/json")
@@ -48,6 +53,6 @@ func (h *harness) resolveByHand(id string) {
 	h.must(err)
 	h.must(resp.Body.Close())
 	if resp.StatusCode != http.StatusOK {
-		h.t.Fatalf("resolving %s by hand: %s", id, resp.Status)
+		h.t.Fatalf("PUT %s by hand: %s", path, resp.Status)
 	}
 }

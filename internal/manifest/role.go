@@ -92,7 +92,7 @@ type roleOptions struct {
 type requestAccess string
 
 func (requestAccess) check(_ *checker, n *node, path string) (*node, error) {
-	return oneOf(n, path, "optional", "always", "reason")
+	return oneOf(n, path, "optional", "denied", "always", "reason")
 }
 
 // reasonMode says whether a request needs a reason.

@@ -128,6 +128,7 @@ func (b *batch) finish() error {
 			return err
 		}
 	}
+	b.s.commits.Add(1)
 	committed()
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -63,6 +64,8 @@ type Store struct {
 	lock   *os.File // of the data folder; nil on PostgreSQL
 	file   string
 	opened os.FileInfo
+
+	commits atomic.Int64
 
 	queue   chan *write
 	batch   []*write // the writer's
@@ -166,6 +169,10 @@ func (s *Store) Handles() (sqlite *sql.DB, postgres *pgxpool.Pool) {
 	}
 	return s.w, nil
 }
+
+// Commits returns how many transactions of ours were committed since the store was opened.
+// Those of the owner of the job tables are among them only where they came through WriteRaw.
+func (s *Store) Commits() int64 { return s.commits.Load() }
 
 // Read runs fn on a consistent snapshot. After an error of the database the snapshot
 // refuses everything else, and Read returns that error whatever fn does. It may take long;

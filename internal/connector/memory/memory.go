@@ -6,9 +6,11 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,7 +89,9 @@ func (t *Target) List(ctx context.Context) ([]core.Entitlement, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Collect(maps.Keys(t.held)), nil
+	return slices.SortedFunc(maps.Keys(t.held), func(a, b core.Entitlement) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.User, b.User))
+	}), nil
 }
 
 // begin is what happens before every call on an entitlement, and whether the target lies.

@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sallyport/sallyport/internal/core"
+	"github.com/sallyport/sallyport/internal/manifest"
+)
+
+// reserved are the names that Sallyport itself signs with.
+var reserved = []string{LocalAdmin, engineActor.User, reviewerActor.User, "system", "*"}
+
+// guard refuses what somebody may not store although they may store documents of the kind:
+// whoever may edit roles and users could else make themselves anything. before are the roles
+// and users as they were.
+func guard(before *core.Directory, a Actor, applied Applied) error {
+	if a.Admin || applied.Action == "unchanged" || isAdministrator(before, a) {
+		return nil
+	}
+	switch applied.Kind {
+	case "pagerduty_account":
+		return administratorsOnly(a, "change a PagerDuty account: its address gets the credentials, and its answers decide who is on call")
+	case "target":
+		return administratorsOnly(a, "change a target: its address gets the credentials")
+	case "role":
+		role, err := manifest.Role(applied.Document)
+		if err != nil {
+			return err
+		}
+		return mayGiveRules(before, a, "role "+role.Name, role)
+	case "user":
+		return guardUser(before, a, applied)
+	default:
+		return nil
+	}
+}
+
+// guardDelete keeps the connections to the outside with the administrators.
+func (e *Engine) guardDelete(tx *txn, a Actor, kind string) error {
+	if a.Admin || (kind != "pagerduty_account" && kind != "target") {
+		return nil
+	}
+	dir, err := e.dir(tx)
+	if err != nil || isAdministrator(dir, a) {
+		return err
+	}
+	return administratorsOnly(a, "delete a "+kind)
+}
+
+// isAdministrator tells whether a role lets somebody do everything.
+func isAdministrator(dir *core.Directory, a Actor) bool { return dir.Allowed(a.User, "*", "*") }
+
+func administratorsOnly(a Actor, what string) error {
+	return core.Errorf(core.Refused, "%s may not %s; only administrators may", a.Name(), what)
+}
+
+// guardUser keeps who somebody is at PagerDuty, and whose bot they are, with the
+// administrators, and refuses roles that allow more than the caller may do.
+func guardUser(before *core.Directory, a Actor, applied Applied) error {
+	user, err := manifest.User(applied.Document)
+	if err != nil {
+		return err
+	}
+	old, _ := before.User(user.Name)
+	if !slices.Equal(old.Traits["pagerduty_email"], user.Traits["pagerduty_email"]) {
+		return administratorsOnly(a, "set pagerduty_email of "+user.Name+": it says who is on call")
+	}
+	if old.Owner != user.Owner || old.Bot != user.Bot {
+		return administratorsOnly(a, "change whose bot "+user.Name+" is: nobody reviews their own request through one")
+	}
+	for _, name := range user.Roles {
+		if slices.Contains(old.Roles, name) {
+			continue
+		}
+		if role, ok := before.Role(name); ok {
+			if err := mayGiveRules(before, a, "user "+user.Name, role); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// mayGiveRules refuses to hand on a permission that the caller does not have.
+func mayGiveRules(dir *core.Directory, a Actor, to string, role core.Role) error {
+	for _, rule := range role.Allow.Rules {
+		for _, resource := range rule.Resources {
+			for _, verb := range rule.Verbs {
+				if dir.Allowed(a.User, resource, verb) {
+					continue
+				}
+				return core.Errorf(core.Refused, "%s may not give %s the permission to %s %s, which %s does not have", a.Name(), to, verb, resource, a.Name()).
+					WithHint("an administrator can")
+			}
+		}
+	}
+	return nil
+}
+
+// checkName refuses names that would be taken for Sallyport's own in the audit log.
+func checkName(user string) error {
+	if slices.Contains(reserved, strings.ToLower(strings.TrimSpace(user))) {
+		return core.Errorf(core.Invalid, "user %q cannot be: Sallyport itself goes by that name", user).WithHint("choose another name")
+	}
+	return nil
+}
