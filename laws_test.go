@@ -101,7 +101,7 @@ func pureCore(s source) []string {
 
 func fewSQL(s source) []string {
 	if s.test || slices.Contains(strings.Split(path.Dir(s.path), "/"), "pgtest") ||
-		s.under("internal/store", "internal/jobs", "internal/connector/postgres") {
+		s.under("internal/store", "internal/jobs", "internal/connector/postgres", "bench") { // bench measures beside the database itself
 		return nil
 	}
 	var found []string

@@ -45,31 +45,32 @@ func openSQLite(t *testing.T) *store.Store {
 	return openStore(t, store.Options{Data: dir})
 }
 
-// template brings the database up to date that the test server copies new ones from.
-var template = sync.OnceValue(func() error {
-	u, err := url.Parse(anyDSN)
-	if err != nil {
-		return err
-	}
-	u.Path = "/template1"
-	s, err := store.Open(context.Background(), store.Options{Database: u.String()})
-	if err != nil {
-		return err
-	}
-	return s.Close()
-})
-
-// anyDSN is of some database on the test server.
-var anyDSN string
+// template guards the database that the test server copies new ones from.
+var template struct {
+	sync.Mutex
+	ready bool // it is up to date
+}
 
 func newPostgres(t *testing.T) (dsn string) {
 	t.Helper()
-	if anyDSN == "" {
-		anyDSN = pgtest.Database(t)
+	template.Lock()
+	defer template.Unlock()
+	if template.ready {
+		return pgtest.Database(t)
 	}
-	if err := template(); err != nil {
+	u, err := url.Parse(pgtest.Database(t))
+	if err != nil {
 		t.Fatal(err)
 	}
+	u.Path = "/template1"
+	s, err := store.Open(t.Context(), store.Options{Database: u.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	template.ready = true
 	return pgtest.Database(t)
 }
 
@@ -93,6 +94,7 @@ func onBoth(t *testing.T, story func(t *testing.T, h *harness), change ...func(*
 
 func newHarnessOnPostgres(t *testing.T, change ...func(*engine.Options)) *harness {
 	t.Helper()
+	t.Parallel()
 	dsn := newPostgres(t)
 	return newHarnessOn(t, openStore(t, store.Options{Database: dsn}), dsn, change...)
 }

@@ -148,6 +148,7 @@ func (t targets) Provisioner(_ context.Context, name string) (connector.Provisio
 
 func newHarness(t *testing.T, change ...func(*engine.Options)) *harness {
 	t.Helper()
+	t.Parallel()
 	return newHarnessOn(t, openSQLite(t), "", change...)
 }
 

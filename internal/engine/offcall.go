@@ -63,6 +63,9 @@ func (e *Engine) offCallDue(ctx context.Context, now time.Time) error {
 		if err := e.lookOffCall(ctx, bound, now); err != nil {
 			return err
 		}
+		if err := e.endDue(ctx, e.Clock.Now()); err != nil {
+			return err // to look at 100,000 grants takes seconds, and what ends meanwhile shall not wait
+		}
 	}
 }
 

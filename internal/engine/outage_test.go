@@ -17,7 +17,8 @@ import (
 )
 
 func TestF019ADatabaseThatRestartsAtAnyMomentLosesNothing(t *testing.T) {
-	h := newHarnessOnPostgres(t)
+	dsn := newPostgres(t) // not beside other tests: the server is theirs as well
+	h := newHarnessOn(t, openStore(t, store.Options{Database: dsn}), dsn)
 	h.apply(notifying)
 	writes, at := 0, 0
 	w := &watch{before: func(_ context.Context, step string, _ any) error {

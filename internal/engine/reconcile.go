@@ -60,26 +60,26 @@ func (e *Engine) drift(ctx context.Context, name string) ([]Drift, error) {
 	if err != nil {
 		return nil, err
 	}
-	there := map[core.Entitlement]bool{}
+	there := make(map[core.Entitlement]bool, len(shown)) // and whether a grant speaks of it
 	for _, s := range shown {
-		there[s] = true
+		there[s] = false
 	}
 	var out []Drift
 	err = e.Store.Read(ctx, func(v View) error {
-		all, err := v.Grants(GrantQuery{Target: name, States: openStates, Limit: unlimited})
+		missing := map[core.Entitlement]bool{} // several grants, one drift
+		err := eachGrant(v, GrantQuery{Target: name, States: openStates}, func(g core.Grant) {
+			if _, shown := there[g.Entitlement]; shown {
+				there[g.Entitlement] = true
+			} else if g.State == core.GrantActive && !missing[g.Entitlement] {
+				missing[g.Entitlement] = true
+				out = append(out, Drift{Entitlement: g.Entitlement, Missing: true})
+			}
+		})
 		if err != nil {
 			return err
 		}
-		spoken := map[core.Entitlement]bool{} // a grant speaks of it
-		for _, g := range all {
-			if g.State == core.GrantActive && !there[g.Entitlement] {
-				out = append(out, Drift{Entitlement: g.Entitlement, Missing: true})
-				there[g.Entitlement] = true // several grants, one drift
-			}
-			spoken[g.Entitlement] = true
-		}
 		for _, s := range shown {
-			if spoken[s] {
+			if there[s] {
 				continue
 			}
 			h, err := v.Holding(s)
@@ -92,6 +92,20 @@ func (e *Engine) drift(ctx context.Context, name string) ([]Drift, error) {
 		return nil
 	})
 	return out, err
+}
+
+// eachGrant shows every grant that a query selects, page by page: there may be too many to hold.
+func eachGrant(v View, q GrantQuery, show func(core.Grant)) error {
+	for {
+		page, err := v.Grants(q)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, g := range page {
+			show(g)
+		}
+		q.After = page[len(page)-1].ID
+	}
 }
 
 // mend settles an entitlement that drifted. What the target really shows is asked once more.

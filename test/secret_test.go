@@ -1,0 +1,222 @@
+package test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/client"
+	"github.com/sallyport/sallyport/internal/pagerduty/pdsim"
+	"github.com/sallyport/sallyport/test/world"
+)
+
+// story plays what leaves traces: approvals by status and by people, a denial, ends, trouble
+// with PagerDuty and with the target.
+func story(t *testing.T, s *world.Server, prefix string) {
+	t.Helper()
+	dsn, resource := target(t, prefix)
+	s.Env = append(s.Env, "TARGET_DSN="+dsn+"&password="+url.QueryEscape(world.Token))
+	s.Start().Work(prefix, resource)
+	s.Teleport()
+	s.Work(prefix, resource) // its access-plugin, not the page's
+	isReady(t, s)
+	first := ask(t, s, "ann@example.com", "--roles=prod", "--reason", "look", "--for", "1s", "--wait")
+	second := ask(t, s, "cy@example.com", "--roles=prod", "--for", "1h", "--wait")
+	r := decided(t, s, second, "APPROVED")
+	s.Must("grant", "revoke", r.Grants[0].ID)
+	denied := ask(t, s, "bob@example.com", "--roles=manual")
+	s.Must("request", "deny", denied)
+	approved := ask(t, s, "fay@example.com", "--roles=manual")
+	s.Must("request", "approve", approved)
+	decided(t, s, approved, "APPROVED")
+	for _, id := range []string{first, second, denied, approved} {
+		resolved(t, s, id)
+	}
+	waiting := ask(t, s, "myuser", "--roles=editor")
+	opened(t, s, waiting)
+	ended(t, s, decided(t, s, first, "APPROVED"))
+
+	s.PD.Order(t, pdsim.Fault{Status: http.StatusUnauthorized, Times: 2})
+	s.PD.Order(t, pdsim.Fault{Status: http.StatusInternalServerError, Body: "no token " + world.Token + " for you", Times: 2})
+	s.Run("doctor")
+	s.Run("oncall")
+	s.PD.ClearFaults()
+	s.Must("doctor")
+}
+
+// ended waits until a request's grants have ended.
+func ended(t *testing.T, s *world.Server, r client.Request) {
+	t.Helper()
+	c := s.Client()
+	for _, g := range r.Grants {
+		world.Eventually(t, world.Patience, "grant "+g.ID+" ends", func() error {
+			now, err := c.Grant(t.Context(), g.ID)
+			if err != nil || now.State != "ended" {
+				return fmt.Errorf("%+v, %v", now, err)
+			}
+			return nil
+		})
+	}
+}
+
+// I8, B122, B124, B128, B129.
+func TestI8ATokenIsNowhereToBeRead(t *testing.T) {
+	t.Parallel()
+	s := world.New(t, program, nil, "log: {level: debug, format: json}\noncall: {max_staleness: 5s, sync_every: 1s}")
+	story(t, s, "token")
+	said := map[string]string{"the log": s.Log.String(), "the metrics": get(t, s, "/metrics"), "/readyz": get(t, s, "/readyz"), "the API description": get(t, s, "/v1/openapi.json")}
+	for _, line := range []string{
+		"status", "doctor", "dump", "request list", "grant list", "incident list", "audit list", "audit export", "oncall", "drift",
+		"get pagerduty_accounts -o yaml", "get targets -o json", "get entitlement --target db", "get users", "get roles", "serve --help",
+	} {
+		r := s.Run(words(line)...)
+		said[line] = r.Out + r.Err
+	}
+	for _, r := range into[client.RequestPage](t, get(t, s, "/v1/requests")).Items {
+		said["explain "+r.ID] = s.Must("request", "explain", r.ID)
+		said["show "+r.ID] = s.Must("request", "show", r.ID, "-o", "json")
+	}
+	told, err := json.Marshal(s.PD.Incidents())
+	if err != nil {
+		t.Fatal(err)
+	}
+	said["PagerDuty's incidents"] = string(told)
+	files(t, s.Data, said)
+	s.Kill()
+	files(t, s.Dir, said) // the WAL as a crash leaves it
+	s.Start().Stop()
+	files(t, s.Dir, said) // and folded into the database
+	said["the log of a second start"] = s.Log.String()
+
+	forms := map[string]string{
+		"as it is": world.Token, "for an address": url.QueryEscape(world.Token), "in JSON": strings.ReplaceAll(world.Token, "/", `\/`),
+		"in hexadecimal": hex.EncodeToString([]byte(world.Token)), "its heart": world.Token[2:12],
+	}
+	for shift := range 3 { // base64 of it inside of something else
+		b := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + world.Token + "xxx"))
+		forms[fmt.Sprintf("in base64, shifted by %d", shift)] = b[4 : len(b)-8]
+	}
+	for place, text := range said {
+		if text == "" {
+			t.Errorf("%s is empty", place)
+		}
+		for form, secret := range forms {
+			if i := strings.Index(strings.ToLower(text), strings.ToLower(secret)); i >= 0 {
+				t.Errorf("the token stands in %s, %s: …%q…", place, form, text[max(0, i-60):min(len(text), i+60)])
+			}
+		}
+	}
+}
+
+// into reads JSON.
+func into[T any](t *testing.T, text string) (v T) {
+	t.Helper()
+	read(t, text, &v)
+	return v
+}
+
+// files reads every file of a folder.
+func files(t *testing.T, folder string, into map[string]string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if len(b) > 0 {
+			into[fmt.Sprintf("file %s (%d)", d.Name(), len(into))] = string(b)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// B122: the metrics tell what they should, and name nobody.
+func TestB122MetricsTellOfDecisionsAndOfNobody(t *testing.T) {
+	t.Parallel()
+	s := world.New(t, program, nil, "oncall: {max_staleness: 5s, sync_every: 1s}\nmetrics: {listen: \"127.0.0.1:0\"}")
+	story(t, s, "metrics")
+	lines := []string{
+		`sallyport_decisions_total\{automatic="true",state="APPROVED"\} 2`,
+		`sallyport_decisions_total\{automatic="false",state="APPROVED"\} 1`,
+		`sallyport_decisions_total\{automatic="false",state="DENIED"\} 1`,
+		`sallyport_grants_ended_total\{cause="time"\} 2`,
+		`sallyport_grants_ended_total\{cause="revoked"\} [12]`,
+		`sallyport_revoke_lag_seconds_count [12]`,
+		`sallyport_revoke_lag_seconds_bucket\{le="10"\} [12]`,
+		`sallyport_grants_overdue 0`,
+		`sallyport_requests_pending 1`,
+		`sallyport_queue_age_seconds [\d.e+-]+`,
+		`sallyport_queue_jobs \d+`,
+		`sallyport_oncall_sync_age_seconds\{account="default"\} [\d.e+-]+`,
+		`sallyport_oncall_sync_ok\{account="default"\} 1`,
+		`sallyport_pagerduty_ratelimit_remaining\{account="default"\} \d+`,
+		`sallyport_pagerduty_ratelimit_limit\{account="default"\} 100000`,
+		`sallyport_pagerduty_call_seconds_count\{account="default",op="POST /incidents",status="20[01]"\} 5`,
+		`sallyport_database_writable 1`,
+		`process_open_fds \d+`, `go_goroutines \d+`,
+	}
+	metrics := ""
+	world.Eventually(t, world.Patience, "the metrics tell everything", func() error {
+		metrics = get(t, s, "/metrics")
+		for _, line := range lines {
+			if !regexp.MustCompile(`(?m)^` + line + `$`).MatchString(metrics) {
+				name, _, _ := strings.Cut(line, `\{`)
+				return fmt.Errorf("there is no %s; there is %q", line, regexp.MustCompile(`(?m)^`+name+`.*$`).FindAllString(metrics, -1))
+			}
+		}
+		return nil
+	})
+	for _, name := range []string{"ann", "bob", "cy", "dee", "fay", "myuser", "admin", "example.com", "PUANN01", "req_", "gr_", "inc_", "prod", "My Critical Service"} {
+		if at := regexp.MustCompile(`"[^"\n]*\b` + regexp.QuoteMeta(name) + `[^"\n]*"`).FindString(metrics); at != "" {
+			t.Errorf("a label is %s", at)
+		}
+	}
+	if help := strings.Count(metrics, "# HELP sallyport_"); help < 12 {
+		t.Errorf("%d families of ours are described", help)
+	}
+}
+
+func TestTheLogIsOneJSONObjectALineWhereThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := world.New(t, program, nil, "log: {level: debug, format: json}\noncall: {max_staleness: 5s, sync_every: 1s}")
+	s.PD.Order(t, pdsim.Fault{Status: http.StatusInternalServerError, Times: 3})
+	s.Start()
+	s.Account()
+	s.Teleport()
+	isReady(t, s)
+	decided(t, s, ask(t, s, "--as", "ann@example.com", "--roles=demo-role"), "APPROVED")
+	s.Stop()
+	levels := map[string]int{}
+	for line := range strings.Lines(s.Log.String()) {
+		if strings.HasPrefix(line, "sallyport serves on ") {
+			continue // that is standard output, for people
+		}
+		dec := json.NewDecoder(bytes.NewReader([]byte(line)))
+		var entry struct {
+			Time  time.Time `json:"time"`
+			Level string    `json:"level"`
+			Msg   string    `json:"msg"`
+		}
+		if err := dec.Decode(&entry); err != nil || dec.More() || entry.Time.IsZero() || entry.Level == "" || entry.Msg == "" {
+			t.Errorf("not an entry: %q (%v)", line, err)
+		}
+		levels[entry.Level]++
+	}
+	if levels["INFO"] == 0 || levels["WARN"]+levels["DEBUG"] == 0 {
+		t.Errorf("levels %v", levels)
+	}
+}
