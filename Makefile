@@ -30,6 +30,7 @@ fmt:
 	@bad=$$(find . -name '*.go' -not -path './bin/*' -not -path '*/testdata/*' | xargs gofmt -l); \
 	if [ -n "$$bad" ]; then echo "not gofmt-clean:"; echo "$$bad"; exit 1; fi
 	$(GO) vet ./...
+	$(GO) vet -tags soak ./test/soak
 
 lint: bin/golangci-lint
 	bin/golangci-lint run ./...
@@ -50,10 +51,11 @@ bench: ## the benchmarks, one JSON line per figure
 	@$(GO) build -o bin/bench ./bench >&2
 	@bin/bench
 
-soak: ## the benchmarks' load for a long time: make soak FOR=1h
+soak: ## the benchmarks' load, and kills and broken disks (root, strace), for a long time: make soak FOR=1h
 	@mkdir -p bin
 	@$(GO) build -race -o bin/bench-race ./bench >&2
 	@bin/bench-race -soak $(FOR)
+	$(GO) test -tags soak -count=1 -timeout 0 -v ./test/soak -for $(FOR)
 
 verify-sim: ## hold the simulator to PagerDuty's OpenAPI file: make verify-sim SPEC=openapiv3.json
 	@[ -n "$(SPEC)" ] || { echo "say which description: make verify-sim SPEC=openapiv3.json" >&2; exit 2; }

@@ -72,7 +72,7 @@ func (w *writer) prepare() error {
 		"job":      insert("river_job", "id, args, kind, max_attempts, queue, scheduled_at, state, unique_key, unique_states"),
 		"finished": "DELETE FROM river_job WHERE id = $1",
 	} {
-		stmt, err := w.db.PrepareContext(w.ctx, text)
+		stmt, err := w.db.PrepareContext(w.ctx, text) //nolint:sqlclosecheck // it is closed with the database
 		if err != nil {
 			return fmt.Errorf("prepare %s: %w", text, err)
 		}
@@ -104,7 +104,7 @@ func insert(table, columns string) string {
 
 func (w *writer) do(name string, args ...any) {
 	if w.err == nil {
-		_, w.err = w.tx.StmtContext(w.ctx, w.texts[name]).ExecContext(w.ctx, args...)
+		_, w.err = w.tx.StmtContext(w.ctx, w.texts[name]).ExecContext(w.ctx, args...) //nolint:sqlclosecheck // it is closed with the transaction
 		w.statements++
 	}
 }

@@ -48,7 +48,7 @@ func (l *lab) build(ctx context.Context) (string, error) {
 		return l.binary, nil
 	}
 	to := filepath.Join(l.dir, "sallyport")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", to, "./cmd/sallyport")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", to, "./cmd/sallyport") //nolint:gosec // our own words
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build ./cmd/sallyport (bench runs in the repository's root): %w: %s", err, out)
@@ -68,7 +68,7 @@ type server struct {
 
 // start runs a program and waits until it answers at the socket. took is the time that this needed.
 func start(ctx context.Context, socket, program string, args ...string) (s *server, took time.Duration, err error) {
-	s = &server{socket: socket, cmd: exec.Command(program, args...), ended: make(chan error, 1)}
+	s = &server{socket: socket, cmd: exec.Command(program, args...), ended: make(chan error, 1)} //nolint:gosec // our own program
 	s.cmd.Stdout, s.cmd.Stderr = nil, &s.log
 	s.cmd.Env = append(os.Environ(), "PD_TOKEN="+token)
 	begun := time.Now()
@@ -123,7 +123,7 @@ func (s *server) stop() error {
 // kill ends the process as a power cut would.
 func (s *server) kill() {
 	_ = s.cmd.Process.Kill()
-	<-s.ended
+	<-s.ended //nolint:errcheck // we know why
 	s.ended <- errors.New("killed")
 }
 

@@ -27,7 +27,7 @@ type world struct {
 	web  *http.Server
 }
 
-// open starts the simulator with an organisation, and the server with resources.
+// open makes a world with the program that is shipped.
 func (l *lab) open(ctx context.Context, org pdsim.Data, resources string) (*world, error) {
 	binary, err := l.build(ctx)
 	if err != nil {
@@ -41,17 +41,26 @@ func (l *lab) open(ctx context.Context, org pdsim.Data, resources string) (*worl
 	if l.profile != "" {
 		w.argv = []string{os.Args[0], asServer, "-data", w.data, "-profile", filepath.Join(l.profile, "server.pprof")}
 	}
+	return w, w.begin(ctx, org, resources)
+}
+
+// begin starts the simulator with an organisation, and the server with resources.
+func (w *world) begin(ctx context.Context, org pdsim.Data, resources string) error {
 	if err := w.simulate(org); err != nil {
-		return nil, err
+		return err
 	}
 	if err := w.serve(ctx); err != nil {
-		return nil, errors.Join(err, w.close())
+		return errors.Join(err, w.close())
 	}
 	account := fmt.Sprintf("{kind: pagerduty_account, version: v1, metadata: {name: default}, spec: {default: true, region: us, api_token: 'env:PD_TOKEN', from_email: bot@example.com, rest_url: %q, events_url: %q}}\n---\n", w.pd, w.pd)
-	if _, err := w.Apply(ctx, []byte(account+resources), false); err != nil {
-		return nil, errors.Join(err, w.close())
+	_, err := w.Apply(ctx, []byte(account+resources), false)
+	if err == nil {
+		err = w.ready(ctx)
 	}
-	return w, w.ready(ctx)
+	if err != nil {
+		return errors.Join(err, w.close())
+	}
+	return nil
 }
 
 // simulate serves the simulator on a free port.
@@ -127,8 +136,9 @@ func everybodyOnCall(n int) pdsim.Data {
 }
 
 // rolesToAsk is resources by which users may ask for roles, prod-0 and so on. Each role gives
-// one thing on the target "memory". annotations are the requester's role's.
-func rolesToAsk(users, roles int, annotations string) string {
+// one thing on the target "memory". There is a role that may ask for each of the annotations,
+// and the users hold them in turn.
+func rolesToAsk(users, roles int, annotations ...string) string {
 	var b strings.Builder
 	doc := func(kind, version, name, spec string) {
 		fmt.Fprintf(&b, "{kind: %s, version: %s, metadata: {name: %q}, spec: %s}\n---\n", kind, version, name, spec)
@@ -137,11 +147,13 @@ func rolesToAsk(users, roles int, annotations string) string {
 	for i := range roles {
 		doc("role", "v5", fmt.Sprintf("prod-%d", i), fmt.Sprintf("{entitlements: [{target: memory, resource: prod-%d}]}", i))
 	}
-	doc("role", "v5", "asks", "{allow: {request: {roles: ['prod-*'], annotations: "+annotations+"}}}")
+	for i, a := range annotations {
+		doc("role", "v5", fmt.Sprintf("asks-%d", i), "{allow: {request: {roles: ['prod-*'], annotations: "+a+"}}}")
+	}
 	doc("role", "v5", reviewer, `{allow: {review_requests: {roles: ['prod-*'], where: 'contains(request.system_annotations["pagerduty_services"], "My Critical Service")'}}}`)
 	doc("user", "v2", reviewer, "{roles: ["+reviewer+"], bot: true}")
 	for i := range users {
-		doc("user", "v2", email(i), "{roles: [asks]}")
+		doc("user", "v2", email(i), fmt.Sprintf("{roles: [asks-%d]}", i%len(annotations)))
 	}
 	return strings.TrimSuffix(b.String(), "---\n")
 }

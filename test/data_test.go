@@ -81,6 +81,15 @@ func TestF014AndF018TroubleWithTheDataFolderIsNamed(t *testing.T) {
 			s.Data = "/proc/sallyport"
 			return nil
 		}, []string{"make the data folder", "/proc/sallyport"}},
+		{"a lock that may not be written", func(s *world.Server) error {
+			if err := os.Mkdir(s.Data, 0o700); err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(s.Data, "sallyport.lock"), nil, 0o400)
+		}, []string{"sallyport.lock", "permission denied"}},
+		{"a database that may not be written", func(s *world.Server) error {
+			return put(s, database, 0o400)
+		}, []string{"sallyport.db", "permission denied"}},
 		{"a database that is a folder", func(s *world.Server) error {
 			return os.MkdirAll(filepath.Join(s.Data, "sallyport.db"), 0o700)
 		}, []string{"sallyport.db", "is a directory"}},

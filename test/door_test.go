@@ -95,6 +95,9 @@ func TestB031TheNetworkSeesHealthAndNothingElse(t *testing.T) {
 	s := startTeleport(t, "")
 	isReady(t, s)
 	url := "http://" + s.Address
+	if status, err := s.Client().Status(t.Context()); err != nil || status.Listen != s.Address {
+		t.Errorf("status says that it listens on %q, and it listens on %s (%v)", status.Listen, s.Address, err)
+	}
 	for _, open := range []string{"/healthz", "/readyz"} {
 		if res := call(t, "GET", url+open, "", [2]string{}); res.StatusCode != 200 {
 			t.Errorf("GET %s: %s", open, res.Status)

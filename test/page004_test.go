@@ -170,10 +170,10 @@ func incident(t *testing.T, s *world.Server, id, state string) (found pdsim.Inci
 		}
 		found = all[0]
 		r, err := c.Request(t.Context(), id, 0)
-		if err != nil || len(r.Incidents) != 1 || r.Incidents[0].State != state {
-			return fmt.Errorf("the request has %+v, %v", r.Incidents, err)
+		if err == nil && (len(r.Incidents) != 1 || r.Incidents[0].State != state) {
+			err = fmt.Errorf("the request has %+v", r.Incidents)
 		}
-		return nil
+		return err
 	})
 	return found
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -62,10 +63,10 @@ func ended(t *testing.T, s *world.Server, r client.Request) {
 	for _, g := range r.Grants {
 		world.Eventually(t, world.Patience, "grant "+g.ID+" ends", func() error {
 			now, err := c.Grant(t.Context(), g.ID)
-			if err != nil || now.State != "ended" {
-				return fmt.Errorf("%+v, %v", now, err)
+			if err == nil && now.State != "ended" {
+				err = fmt.Errorf("%+v", now)
 			}
-			return nil
+			return err
 		})
 	}
 }
@@ -147,8 +148,19 @@ func files(t *testing.T, folder string, into map[string]string) {
 // B122: the metrics tell what they should, and name nobody.
 func TestB122MetricsTellOfDecisionsAndOfNobody(t *testing.T) {
 	t.Parallel()
-	s := world.New(t, program, nil, "oncall: {max_staleness: 5s, sync_every: 1s}\nmetrics: {listen: \"127.0.0.1:0\"}")
+	door, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := door.Addr().String()
+	door.Close() // it is free now, and nobody else has a reason to take it
+	s := world.New(t, program, nil, "oncall: {max_staleness: 5s, sync_every: 1s}\nmetrics: {listen: \""+address+"\"}")
 	story(t, s, "metrics")
+	for path, want := range map[string]int{"/metrics": 200, "/v1/requests": 404, "/": 404, "/debug/pprof/": 404} {
+		if res := call(t, "GET", "http://"+address+path, "", [2]string{}); res.StatusCode != want {
+			t.Errorf("at the door for metrics, %s: %s, want %d", path, res.Status, want)
+		}
+	}
 	lines := []string{
 		`sallyport_decisions_total\{automatic="true",state="APPROVED"\} 2`,
 		`sallyport_decisions_total\{automatic="false",state="APPROVED"\} 1`,

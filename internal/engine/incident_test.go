@@ -208,7 +208,7 @@ func TestF041RefusedCredentialsAreVisibleKeepTheQueueAndCauseNoStorm(t *testing.
 			h.wantState(h.asked("ann@example.com", "demo-role"), core.Approved)
 			h.fault(pdsim.Fault{Status: status})
 			var ids []string
-			for range 5 {
+			for range 2 {
 				ids = append(ids, h.asked("cy@example.com", "editor"))
 			}
 			h.clock.advance(2 * time.Minute)

@@ -50,14 +50,14 @@ func (h *harness) runTogether() {
 
 func TestF060TwoThousandGrantsThatEndInOneSecondAreAllEnded(t *testing.T) {
 	h := newHarnessOnPostgres(t)
-	r := h.many("cy@example.com", 200)
+	r := h.many("cy@example.com", 100)
 	h.runTogether()
 	shown, err := h.target.List(t.Context())
 	h.must(err)
-	if len(shown) != 200 {
-		t.Fatalf("the target shows %d of 200", len(shown))
+	if len(shown) != 100 {
+		t.Fatalf("the target shows %d of 100", len(shown))
 	}
-	h.copies(h.grantOf(r.ID, "role/demo-role"), 1800) // of the role itself, which have no target
+	h.copies(h.grantOf(r.ID, "role/demo-role"), 1900) // of the role itself, which have no target
 	h.clock.advance(time.Hour)
 	_, err = h.Sweep(t.Context())
 	h.must(err)

@@ -8,20 +8,8 @@ import (
 	"github.com/sallyport/sallyport/internal/engine"
 )
 
-// onList is a target that lets something happen after it has listed what it shows.
-type onList struct {
-	connector.Provisioner
-	then func()
-}
-
-func (p onList) List(ctx context.Context) ([]core.Entitlement, error) {
-	shown, err := p.Provisioner.List(ctx)
-	p.then()
-	return shown, err
-}
-
 // A watch stands between an engine and everything outside. before and after are called around
-// every step, "write" for a commit; an error of before keeps the step from happening, one of
+// every step, "write" for a commit, "read" for a snapshot; an error of before keeps the step from happening, one of
 // after hides that it did.
 type watch struct {
 	before, after func(ctx context.Context, step string, about any) error
@@ -58,6 +46,10 @@ type watchedStore struct {
 	w *watch
 }
 
+func (s watchedStore) Read(ctx context.Context, fn func(engine.View) error) error {
+	return s.w.around(ctx, "read", nil, func() error { return s.Store.Read(ctx, fn) })
+}
+
 func (s watchedStore) Write(ctx context.Context, fn func(engine.Tx) error) error {
 	return s.w.around(ctx, "write", nil, func() error { return s.Store.Write(ctx, fn) })
 }
@@ -73,6 +65,14 @@ func (p watchedTarget) Has(ctx context.Context, e core.Entitlement) (has bool, e
 		return err
 	})
 	return has, err
+}
+
+func (p watchedTarget) List(ctx context.Context) (shown []core.Entitlement, err error) {
+	err = p.w.around(ctx, "list", nil, func() (err error) {
+		shown, err = p.Provisioner.List(ctx)
+		return err
+	})
+	return shown, err
 }
 
 func (p watchedTarget) Grant(ctx context.Context, e core.Entitlement) error {

@@ -52,7 +52,7 @@ func (t *tx) undo() error {
 	if !t.dirty {
 		return nil
 	}
-	t.fail = nil
+	t.fail, t.batch.revision = nil, 0
 	if err := t.mark(t.batch.s.marks.back); err != nil {
 		return err
 	}
@@ -89,6 +89,16 @@ func (t *tx) put(doing string, write func() error) error {
 	return t.check(doing, write())
 }
 
+// Revision is read once for a batch, as nobody else writes meanwhile and nearly every verb asks.
+func (t *tx) Revision() (int64, error) {
+	if t.fail == nil && t.batch.revision != 0 {
+		return t.batch.revision, nil
+	}
+	r, err := t.view.Revision()
+	t.batch.revision = r
+	return r, err
+}
+
 func (t *tx) PutDocument(d core.Document) error {
 	return t.put("write "+d.Kind+" "+d.Name, func() error {
 		err := t.q.PutDocument(t.ctx, db.PutDocumentParams{
@@ -98,6 +108,7 @@ func (t *tx) PutDocument(d core.Document) error {
 		if err != nil {
 			return err
 		}
+		t.batch.revision = 0
 		return t.q.MoveRevision(t.ctx)
 	})
 }
@@ -110,6 +121,7 @@ func (t *tx) DeleteDocument(kind, name string) error {
 		if err != nil || deleted == 0 {
 			return err
 		}
+		t.batch.revision = 0
 		return t.q.MoveRevision(t.ctx)
 	})
 	if err == nil && deleted == 0 {
