@@ -96,6 +96,9 @@ func (ev *Evaluation) look(in *EvaluateInput, rule *ApprovalRule, now time.Time)
 		ev.say("identity", false, "%s", problem)
 		return false, false
 	}
+	if in.Pinned[roster.Account] == person.ID && person.Email != "" && !sameEmail(person.Email, in.Email) {
+		ev.say("identity", true, "%s is PagerDuty user %s by an earlier match, although PagerDuty's address for that user is now %s", in.Request.User, person.ID, person.Email)
+	}
 	evidence := roster.Match(*rule.OnCall, person.ID, now)
 	if len(evidence) == 0 {
 		ev.say("on call", false, "%s is not on call for %s (%s, asked %s ago)", in.Request.User, rule.OnCall, rule.Origin, now.Sub(roster.FetchedAt).Round(time.Second))
@@ -135,6 +138,13 @@ func identify(in *EvaluateInput, roster *Roster) (PagerUser, string) {
 		return PagerUser{}, fmt.Sprintf("PagerDuty user %s (%s) is already matched with %s; only an administrator can change that", u.Name, u.ID, other)
 	}
 	return u.PagerUser, ""
+}
+
+// sameEmail reports whether two addresses are one, in the sense of foldEmail.
+func sameEmail(a, b string) bool {
+	x, ok := foldEmail(a)
+	y, alike := foldEmail(b)
+	return ok && alike && x == y
 }
 
 func (ev *Evaluation) say(check string, ok bool, format string, args ...any) {

@@ -91,7 +91,7 @@ func (e *Engine) noteReview(tx *txn, r core.Request, v core.Review) error {
 	if v.Reason != "" {
 		text += "\nReason: " + v.Reason
 	}
-	return e.eachIncident(tx, r.ID, func(i *core.Incident) bool {
+	return e.eachIncident(tx, r, func(i *core.Incident) bool {
 		addNote(i, text)
 		return true
 	})
@@ -103,7 +103,7 @@ func (e *Engine) resolveIncidents(tx *txn, r core.Request) error {
 	if len(r.Decision.Reasons) > 0 && r.Decision.Reasons[0].Text != "" {
 		text += "\n" + r.Decision.Reasons[0].Text
 	}
-	return e.eachIncident(tx, r.ID, func(i *core.Incident) bool {
+	return e.eachIncident(tx, r, func(i *core.Incident) bool {
 		if i.Resolve {
 			return false
 		}
@@ -117,9 +117,13 @@ func addNote(i *core.Incident, text string) {
 	i.Notes = append(i.Notes, core.Note{Seq: len(i.Notes) + 1, Text: text})
 }
 
-// eachIncident changes the incidents of a request, and has PagerDuty told where change says so.
-func (e *Engine) eachIncident(tx *txn, requestID string, change func(*core.Incident) bool) error {
-	list, err := tx.Incidents(IncidentQuery{RequestID: requestID})
+// eachIncident changes the incidents of a request, and has PagerDuty told where change says
+// so. Most requests have none, as their frozen rules tell.
+func (e *Engine) eachIncident(tx *txn, r core.Request, change func(*core.Incident) bool) error {
+	if !slices.ContainsFunc(r.Rules, func(rule core.ApprovalRule) bool { return len(rule.Notify) > 0 }) {
+		return nil
+	}
+	list, err := tx.Incidents(IncidentQuery{RequestID: r.ID})
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ func TestB017AMatchHoldsWhenAddressesChangeInPagerDuty(t *testing.T) {
 		if s := h.wantState(still.ID, core.Approved); !strings.Contains(s.Decision.Evidence[0].User, "PUANN01") {
 			t.Errorf("the evidence is about %s, want PUANN01", s.Decision.Evidence[0].User)
 		}
+		h.wantSaid(still.ID, "PagerDuty's address for that user is now new@example.com")
 		second := h.ask("new@example.com", "demo-role")
 		h.run()
 		h.wantState(second.ID, core.Pending)
@@ -176,7 +177,7 @@ func TestB025PeopleOnAPolicyDirectlyHaveNeitherScheduleNorEnd(t *testing.T) {
 	h.wantAccess("bo@example.com", true) // who is on call for good never goes off call
 }
 
-func TestAnAnswerWithANullUserApprovesNobody(t *testing.T) {
+func TestF037AnAnswerWithANullUserApprovesNobody(t *testing.T) {
 	h := newHarness(t)
 	h.clock.advance(2 * time.Minute)
 	policy := map[string]any{"id": "PE00001", "type": "escalation_policy_reference", "summary": "Critical"}

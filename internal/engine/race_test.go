@@ -197,3 +197,42 @@ func TestB096ADoubleSubmitWithOneKeyMakesOneRequest(t *testing.T) {
 		}
 	})
 }
+
+func TestTwoReviewersAtOnceBothCountAndOneHumanDoesNotCountTwice(t *testing.T) {
+	onBoth(t, func(t *testing.T, h *harness) {
+		h.apply(`
+{kind: role, version: v5, metadata: {name: editor-requester}, spec: {allow: {request: {roles: [editor], thresholds: [{approve: 2, deny: 1}]}}}}
+---
+{kind: user, version: v2, metadata: {name: rev+2@example.com}, spec: {roles: [editor-reviewer]}}
+---
+{kind: user, version: v2, metadata: {name: second@example.com}, spec: {roles: [editor-reviewer]}}`)
+		a, b := h.replica("a"), h.replica("b")
+		for _, tt := range []struct {
+			second string
+			want   core.RequestState
+			worked int
+		}{{"second@example.com", core.Approved, 2}, {"rev+2@example.com", core.Pending, 1}, {"rev@example.com", core.Pending, 1}} {
+			for range 8 {
+				r := h.ask("cy@example.com", "editor")
+				errs := make([]error, 2)
+				var both sync.WaitGroup
+				both.Go(func() {
+					_, errs[0] = a.Review(t.Context(), as("rev@example.com"), r.ID, engine.Opinion{State: core.Approved})
+				})
+				both.Go(func() { _, errs[1] = b.Review(t.Context(), as(tt.second), r.ID, engine.Opinion{State: core.Approved}) })
+				both.Wait()
+				worked := 0
+				for _, err := range errs {
+					if err == nil {
+						worked++
+					} else if core.KindOf(err) != core.Refused {
+						t.Errorf("rev and %s at once: %v", tt.second, err)
+					}
+				}
+				if s := h.wantState(r.ID, tt.want); worked != tt.worked || len(s.Reviews) != tt.worked {
+					t.Errorf("rev and %s at once: %d reviews worked, %d are kept, want %d", tt.second, worked, len(s.Reviews), tt.worked)
+				}
+			}
+		}
+	})
+}

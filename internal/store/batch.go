@@ -29,7 +29,7 @@ type batch struct {
 	q    *db.Queries
 
 	before, head db.LockHeadRow // of the audit chain
-	revision     int64           // of the documents; 0: not read, or moved since
+	revision     int64          // of the documents; 0: not read, or moved since
 	jobs         []core.Job
 	dirty        bool // there is something to commit
 	ended        bool
