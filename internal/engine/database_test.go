@@ -2,21 +2,25 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/core"
 	"github.com/sallyport/sallyport/internal/engine"
+	"github.com/sallyport/sallyport/internal/manifest"
 	"github.com/sallyport/sallyport/internal/pgtest"
 	"github.com/sallyport/sallyport/internal/store"
 )
 
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
-// emptyFile is an empty SQLite database, made once: migrating takes far longer than copying.
-var emptyFile = sync.OnceValues(func() ([]byte, error) {
+// firstFile is a SQLite database with the roles and users that every test begins with, made
+// once: migrating and applying take far longer than copying.
+var firstFile = sync.OnceValues(func() ([]byte, error) {
 	dir, err := os.MkdirTemp("", "sallyport-engine-")
 	if err != nil {
 		return nil, err
@@ -26,20 +30,38 @@ var emptyFile = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Close(); err != nil {
+	if err := errors.Join(begin(s), s.Close()); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(dir + "/sallyport.db")
 })
 
+// begin stores the roles and users that every test begins with.
+func begin(s *store.Store) error {
+	items, err := manifest.Read([]byte(resources))
+	if err != nil {
+		return err
+	}
+	e := engine.New(engine.Options{Store: s, OnCall: silence{}, Clock: &turnedClock{now: firstMoment}, Jobs: &queue{}, Replica: "first"})
+	_, err = e.Apply(context.Background(), admin, items, false)
+	return err
+}
+
+// silence is a PagerDuty that does not answer.
+type silence struct{}
+
+func (silence) Roster(context.Context, string, time.Duration) (*core.Roster, error) {
+	return nil, core.Errorf(core.Unavailable, "nobody there")
+}
+
 func openSQLite(t *testing.T) *store.Store {
 	t.Helper()
-	empty, err := emptyFile()
+	first, err := firstFile()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(dir+"/sallyport.db", empty, 0o600); err != nil {
+	if err := os.WriteFile(dir+"/sallyport.db", first, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return openStore(t, store.Options{Data: dir})
@@ -48,7 +70,7 @@ func openSQLite(t *testing.T) *store.Store {
 // template guards the database that the test server copies new ones from.
 var template struct {
 	sync.Mutex
-	ready bool // it is up to date
+	ready bool // it has what every test begins with
 }
 
 func newPostgres(t *testing.T) (dsn string) {
@@ -67,7 +89,7 @@ func newPostgres(t *testing.T) (dsn string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Close(); err != nil {
+	if err := errors.Join(begin(s), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 	template.ready = true

@@ -92,6 +92,9 @@ type harness struct {
 	options engine.Options
 }
 
+// firstMoment is when every test begins.
+var firstMoment = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
 type turnedClock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -157,7 +160,7 @@ func newHarnessOn(t *testing.T, db *store.Store, dsn string, change ...func(*eng
 	t.Helper()
 	h := &harness{
 		t: t, store: db, dsn: dsn, target: memory.New(), jobs: &queue{},
-		clock: &turnedClock{now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)},
+		clock: &turnedClock{now: firstMoment},
 	}
 	data, err := pdsim.Parse([]byte(organisation))
 	h.must(err)
@@ -180,7 +183,6 @@ func newHarnessOn(t *testing.T, db *store.Store, dsn string, change ...func(*eng
 		f(&h.options)
 	}
 	h.Engine = engine.New(h.options)
-	h.apply(resources)
 	return h
 }
 

@@ -79,12 +79,12 @@ func (h *harness) sweepAfterRestart() {
 }
 
 func TestF016ADatabaseOfAnHourAgoMakesNoSecondIncidentAndSeesWhatItDoesNotKnow(t *testing.T) {
-	empty, err := emptyFile()
+	first, err := firstFile()
 	if err != nil {
 		t.Fatal(err)
 	}
 	now, old := t.TempDir(), t.TempDir()
-	if err := os.WriteFile(now+"/sallyport.db", empty, 0o600); err != nil {
+	if err := os.WriteFile(now+"/sallyport.db", first, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h := newHarnessOn(t, openStore(t, store.Options{Data: now}), "")

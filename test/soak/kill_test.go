@@ -73,8 +73,8 @@ func TestF003NothingIsLostInAnyNumberOfRandomKills(t *testing.T) {
 		s.PD.Order(t, f)
 		ctx, stop := context.WithCancel(t.Context())
 		var wait sync.WaitGroup
-		for range 8 {
-			wait.Go(func() { ledger.Run(ctx, s, time.Duration(20+chance.IntN(60))*time.Millisecond) })
+		for n := range 8 {
+			wait.Go(func() { ledger.Run(ctx, s, time.Duration(20+n*8)*time.Millisecond) })
 		}
 		moment := time.NewTimer(time.Duration(chance.IntN(400)) * time.Millisecond)
 		<-moment.C
@@ -90,10 +90,10 @@ func TestF003NothingIsLostInAnyNumberOfRandomKills(t *testing.T) {
 			}
 		}
 	}
-	ledger.Repeat(t, s, 90*time.Second)
+	t.Logf("%d kills in %v; %d requests and %d decisions acknowledged", kills, time.Since(began).Round(time.Second), ledger.Asked(), ledger.Decided())
+	ledger.Repeat(t, s, 50, 90*time.Second)
 	ledger.Check(t, s, 90*time.Second)
 	s.Stop()
-	t.Logf("%d kills in %v; %d requests and %d decisions acknowledged", kills, time.Since(began).Round(time.Second), ledger.Asked(), ledger.Decided())
 }
 
 // troubles are faults of PagerDuty around which servers are killed.
@@ -146,7 +146,7 @@ func TestF030TwoReplicasLoseNothingInAnyNumberOfKillsOfEither(t *testing.T) {
 	stop()
 	wait.Wait()
 	pd.ClearFaults()
-	ledger.Repeat(t, servers[0], 90*time.Second)
+	ledger.Repeat(t, servers[0], 50, 90*time.Second)
 	for _, s := range servers {
 		ledger.Check(t, s, 90*time.Second)
 		s.Stop()
