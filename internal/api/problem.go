@@ -53,13 +53,14 @@ var titles = map[client.Kind]string{
 }
 
 var statuses = map[core.Kind]int{
-	core.Invalid:     http.StatusBadRequest,
-	core.Refused:     http.StatusForbidden,
-	core.NotFound:    http.StatusNotFound,
-	core.Conflict:    http.StatusConflict,
-	core.Mismatch:    http.StatusUnprocessableEntity,
-	core.Unavailable: http.StatusServiceUnavailable,
-	core.Internal:    http.StatusInternalServerError,
+	core.Invalid:         http.StatusBadRequest,
+	core.Unauthenticated: http.StatusUnauthorized,
+	core.Refused:         http.StatusForbidden,
+	core.NotFound:        http.StatusNotFound,
+	core.Conflict:        http.StatusConflict,
+	core.Mismatch:        http.StatusUnprocessableEntity,
+	core.Unavailable:     http.StatusServiceUnavailable,
+	core.Internal:        http.StatusInternalServerError,
 }
 
 // problem turns an error into what the caller sees. The log gets what the caller does not.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/auth"
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/connector/all"
 	"github.com/sallyport/sallyport/internal/core"
@@ -42,6 +43,7 @@ type App struct {
 	accounts *pagerduty.Accounts
 	targets  *Targets
 	clock    *Clock
+	sealer   *auth.Sealer
 	probe    probe
 	replica  string
 	started  time.Time
@@ -85,6 +87,9 @@ func (a *App) build(ctx context.Context) error {
 	begun := time.Now()
 	a.clock = NewClock(a.Wall, func() time.Duration { return time.Since(begun) }, last)
 	c := a.Config
+	if a.sealer, err = openSealer(c); err != nil {
+		return err
+	}
 	a.targets = &Targets{find: a.findTarget, secret: resolveSecret}
 	a.accounts = pagerduty.NewAccounts(pagerduty.AccountsOptions{
 		Token:     func(ctx context.Context, acc core.Account) (string, error) { return resolveSecret(ctx, acc.APIToken) },

@@ -27,6 +27,7 @@ type Config struct {
 	Annotations Annotations
 	Defaults    Defaults
 	LocalAdmin  bool // the Unix socket in Data acts as the administrator
+	Auth        Auth
 	Log         Log
 	MetricsAt   string // HOST:PORT of /metrics; empty: on the socket only
 	Operations  Operations
@@ -50,6 +51,11 @@ type Defaults struct {
 	Duration time.Duration // of access
 	Pending  time.Duration // until a request nobody decided expires
 	Grace    time.Duration // after a shift before access that is bound to it ends
+}
+
+// Auth is how callers prove who they are.
+type Auth struct {
+	SealKey core.SecretRef // the key that seals the server's own keys; empty: seal.key in Data
 }
 
 // Log is what the log shows and how.

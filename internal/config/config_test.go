@@ -62,7 +62,7 @@ func TestTheSampleNamesEverySettingThatIsHonoured(t *testing.T) {
 	sample := strings.ReplaceAll(string(Sample()), "# ", "")
 	for _, s := range settings() {
 		last := s.name[strings.LastIndexByte(s.name, '.')+1:]
-		if has := strings.Contains(sample, last+": "); has != (s.set != nil) {
+		if has := strings.Contains(sample, "\n"+last+": ") || strings.Contains(sample, " "+last+": "); has != (s.set != nil) {
 			t.Errorf("%s: in the sample %v", s.name, has)
 		}
 	}

@@ -86,6 +86,8 @@ func settings() []setting {
 		refused("auth.oidc", section), refused("auth.passkeys", yesNo), refused("auth.session_ttl", duration),
 		boolean("auth.local_admin", "true", "Whether the socket in data, on the server's own host, acts as the administrator.",
 			func(c *Config) *bool { return &c.LocalAdmin }),
+		str("auth.seal_key", "", "What seals the server's own keys in the database: file:PATH or env:NAME of a Tink\nkeyset in JSON. Several servers on one database need the same.\nDefault: seal.key in data, which is made at the first start. Keep a copy of it.",
+			func(c *Config) *string { return (*string)(&c.Auth.SealKey) }, checkReference),
 		refused("audit.checkpoint_every", duration), refused("audit.checkpoint_to", texts), refused("audit.export", texts),
 
 		word("log.level", "info", "debug, info, warn or error.",
@@ -192,6 +194,15 @@ func parseDuration(s string) (time.Duration, error) {
 func notEmpty(v string) error {
 	if strings.TrimSpace(v) == "" {
 		return errors.New("is empty")
+	}
+	return nil
+}
+
+// checkReference takes a reference to a credential, and never repeats what is none: it may be the credential.
+func checkReference(v string) error {
+	kind, name, _ := strings.Cut(v, ":")
+	if v != "" && (name == "" || (kind != "file" && kind != "env")) {
+		return errors.New("must be file:PATH or env:NAME; the value itself does not belong here")
 	}
 	return nil
 }

@@ -11,13 +11,14 @@ type Kind string
 
 // The kinds of trouble.
 const (
-	Invalid     Kind = "invalid"     // the input is wrong and stays wrong: 400
-	Refused     Kind = "refused"     // a rule says no: 403
-	NotFound    Kind = "not_found"   // no such thing: 404
-	Conflict    Kind = "conflict"    // it is too late, or somebody else was first: 409
-	Mismatch    Kind = "mismatch"    // an idempotency key came back with another body: 422
-	Unavailable Kind = "unavailable" // something outside does not answer: 503, and tried again
-	Internal    Kind = "internal"    // a fault of our own: 500
+	Invalid         Kind = "invalid"         // the input is wrong and stays wrong: 400
+	Unauthenticated Kind = "unauthenticated" // nobody is known to be calling: 401
+	Refused         Kind = "refused"         // a rule says no: 403
+	NotFound        Kind = "not_found"       // no such thing: 404
+	Conflict        Kind = "conflict"        // it is too late, or somebody else was first: 409
+	Mismatch        Kind = "mismatch"        // an idempotency key came back with another body: 422
+	Unavailable     Kind = "unavailable"     // something outside does not answer: 503, and tried again
+	Internal        Kind = "internal"        // a fault of our own: 500
 )
 
 // An Error may be shown to people: it says what happened, to what, and what to do next.

@@ -11,7 +11,12 @@ type Actor struct {
 	User  string // empty: the local administrator
 	Admin bool   // may do everything
 	Via   string // how they came, for the audit log: "socket, uid 0"
+
+	Session Session // by which they are known; zero: none, as on the socket
 }
+
+// Author is who had the caller's identity made for them: an impersonator. Empty: nobody else.
+func (a Actor) Author() string { return a.Session.Author }
 
 // LocalAdmin is the name of the administrator on the server's own host.
 const LocalAdmin = "admin"

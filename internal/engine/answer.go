@@ -13,9 +13,15 @@ const reservedFor = time.Minute
 // answersKept is how long an idempotency key is remembered.
 const answersKept = 24 * time.Hour
 
-// ForgetAnswers drops what idempotency keys were answered with long ago.
+// ForgetAnswers drops what idempotency keys were answered with long ago, and credentials that
+// have had their time.
 func (e *Engine) ForgetAnswers(ctx context.Context) error {
-	return e.write(ctx, func(tx *txn) error { return tx.DeleteAnswers(tx.now.Add(-answersKept)) })
+	return e.write(ctx, func(tx *txn) error {
+		if err := tx.DeleteCredentials(tx.now); err != nil {
+			return err
+		}
+		return tx.DeleteAnswers(tx.now.Add(-answersKept))
+	})
 }
 
 // Once answers a call that carries an idempotency key. The first call with a caller's key

@@ -173,8 +173,11 @@ func (e *Engine) unpin(tx *txn, a Actor, user string) error {
 	return nil
 }
 
-// expel ends everything that a user has or has asked for.
+// expel ends everything that a user has or has asked for, and every session of theirs.
 func (e *Engine) expel(tx *txn, a Actor, user string, cause core.EndCause) error {
+	if err := tx.dismiss(a, user, cause, cause == core.EndUserRemoved); err != nil {
+		return err
+	}
 	held, err := tx.Grants(GrantQuery{User: user, States: heldStates, Limit: unlimited})
 	if err != nil {
 		return err

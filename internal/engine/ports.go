@@ -41,7 +41,9 @@ type View interface {
 	PinOf(account, pagerDutyUserID string) (Pin, error)      // the zero Pin where there is none
 	Audit(after int64, limit int) ([]core.AuditEntry, error) // in order
 	AuditHead() (seq int64, hash string, err error)
-	Answer(key string) (Answer, error) // the zero Answer where there is none
+	Answer(key string) (Answer, error)                                       // the zero Answer where there is none
+	Credential(kind core.CredentialKind, id string) (core.Credential, error) // core.NotFound
+	Credentials(q CredentialQuery) ([]core.Credential, error)                // the oldest first
 }
 
 // A Tx reads and writes.
@@ -58,6 +60,9 @@ type Tx interface {
 	DeletePin(user, account string) error
 	PutAnswer(a Answer) error
 	DeleteAnswers(before time.Time) error
+	PutCredential(c core.Credential) error
+	DeleteCredential(kind core.CredentialKind, id string) error // core.NotFound
+	DeleteCredentials(by time.Time) error                       // those that expire at or before
 	// Append adds an entry to the audit chain; it fills Seq, Prev and Hash.
 	Append(e core.AuditEntry) error
 	// Enqueue commits a durable job with the transaction.
@@ -102,6 +107,13 @@ type IncidentQuery struct {
 	RetryBy    time.Time // with Unfinished: only those due at or before
 	After      string
 	Limit      int // zero: 1,000
+}
+
+// A CredentialQuery selects credentials by one of its fields; the first that is set counts.
+type CredentialQuery struct {
+	User   string
+	Author string
+	Kind   core.CredentialKind
 }
 
 // A Holding is what we know of one entitlement on its target.

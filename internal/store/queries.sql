@@ -149,3 +149,28 @@ ON CONFLICT (key) DO UPDATE SET
 
 -- name: DeleteAnswers :exec
 DELETE FROM answer WHERE created_at < @before;
+
+-- name: Credential :one
+SELECT * FROM credential WHERE kind = @kind AND id = @id;
+
+-- name: CredentialsOfKind :many
+SELECT * FROM credential WHERE kind = @kind ORDER BY created_at, id;
+
+-- name: CredentialsOf :many
+SELECT * FROM credential WHERE user_name = @user_name ORDER BY created_at, id;
+
+-- name: CredentialsBy :many
+SELECT * FROM credential WHERE author = @author ORDER BY created_at, id;
+
+-- name: PutCredential :exec
+INSERT INTO credential (kind, id, user_name, author, body, created_at, expires_at)
+VALUES (@kind, @id, @user_name, @author, @body, @created_at, @expires_at)
+ON CONFLICT (kind, id) DO UPDATE SET
+    user_name = excluded.user_name, author = excluded.author, body = excluded.body,
+    expires_at = excluded.expires_at;
+
+-- name: DeleteCredential :execrows
+DELETE FROM credential WHERE kind = @kind AND id = @id;
+
+-- name: DeleteCredentials :exec
+DELETE FROM credential WHERE expires_at > 0 AND expires_at <= @by;

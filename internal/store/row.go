@@ -140,3 +140,17 @@ func auditOf(row db.Audit) core.AuditEntry {
 		Subject: row.Subject, Detail: row.Detail, Prev: row.Prev, Hash: row.Hash,
 	}
 }
+
+func rowOfCredential(c core.Credential) db.PutCredentialParams {
+	return db.PutCredentialParams{
+		Kind: string(c.Kind), ID: c.ID, UserName: c.User, Author: c.Author, Body: c.Body,
+		CreatedAt: micros(c.CreatedAt), ExpiresAt: micros(c.ExpiresAt),
+	}
+}
+
+func credentialOf(row db.Credential) core.Credential {
+	return core.Credential{
+		Kind: core.CredentialKind(row.Kind), ID: row.ID, User: row.UserName, Author: row.Author, Body: row.Body,
+		CreatedAt: moment(row.CreatedAt), ExpiresAt: moment(row.ExpiresAt),
+	}
+}

@@ -216,6 +216,30 @@ func (t *tx) DeleteAnswers(before time.Time) error {
 	return t.put("delete old answers", func() error { return t.q.DeleteAnswers(t.ctx, micros(before)) })
 }
 
+// PutCredential writes a credential. When it was made never changes.
+func (t *tx) PutCredential(c core.Credential) error {
+	return t.put("write a credential", func() error { return t.q.PutCredential(t.ctx, rowOfCredential(c)) })
+}
+
+// DeleteCredential deletes a credential; one that is not there is core.NotFound, so that of
+// two who use up the same ticket one fails.
+func (t *tx) DeleteCredential(kind core.CredentialKind, id string) error {
+	var deleted int64
+	err := t.put("delete a credential", func() (err error) {
+		deleted, err = t.q.DeleteCredential(t.ctx, db.DeleteCredentialParams{Kind: string(kind), ID: id})
+		return err
+	})
+	if err == nil && deleted == 0 {
+		return core.Errorf(core.NotFound, "no %s of that name", kind)
+	}
+	return err
+}
+
+// DeleteCredentials deletes the credentials that expire by a time.
+func (t *tx) DeleteCredentials(by time.Time) error {
+	return t.put("delete old credentials", func() error { return t.q.DeleteCredentials(t.ctx, micros(by)) })
+}
+
 // Append puts an entry at the end of the audit chain. Its place is certain, because the
 // transaction holds the head; the head itself is written once per batch.
 func (t *tx) Append(e core.AuditEntry) error {

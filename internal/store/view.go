@@ -167,3 +167,27 @@ func (v *view) Answer(key string) (engine.Answer, error) {
 		Key: row.Key, Digest: row.Digest, Status: int(row.Status), Body: row.Body, CreatedAt: moment(row.CreatedAt),
 	}, err
 }
+
+// Credential returns one credential, expired or not.
+func (v *view) Credential(kind core.CredentialKind, id string) (core.Credential, error) {
+	row, err := one(v, "read a credential", core.Errorf(core.NotFound, "no %s of that name", kind), func() (db.Credential, error) {
+		return v.q.Credential(v.ctx, db.CredentialParams{Kind: string(kind), ID: id})
+	})
+	if err != nil {
+		return core.Credential{}, err
+	}
+	return credentialOf(row), nil
+}
+
+func (v *view) Credentials(q engine.CredentialQuery) ([]core.Credential, error) {
+	return rows(v, "list credentials", credentialOf, func() ([]db.Credential, error) {
+		switch {
+		case q.User != "":
+			return v.q.CredentialsOf(v.ctx, q.User)
+		case q.Author != "":
+			return v.q.CredentialsBy(v.ctx, q.Author)
+		default:
+			return v.q.CredentialsOfKind(v.ctx, string(q.Kind))
+		}
+	})
+}

@@ -36,8 +36,26 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.auditHashStmt, err = db.PrepareContext(ctx, auditHash); err != nil {
 		return nil, fmt.Errorf("error preparing query AuditHash: %w", err)
 	}
+	if q.credentialStmt, err = db.PrepareContext(ctx, credential); err != nil {
+		return nil, fmt.Errorf("error preparing query Credential: %w", err)
+	}
+	if q.credentialsByStmt, err = db.PrepareContext(ctx, credentialsBy); err != nil {
+		return nil, fmt.Errorf("error preparing query CredentialsBy: %w", err)
+	}
+	if q.credentialsOfStmt, err = db.PrepareContext(ctx, credentialsOf); err != nil {
+		return nil, fmt.Errorf("error preparing query CredentialsOf: %w", err)
+	}
+	if q.credentialsOfKindStmt, err = db.PrepareContext(ctx, credentialsOfKind); err != nil {
+		return nil, fmt.Errorf("error preparing query CredentialsOfKind: %w", err)
+	}
 	if q.deleteAnswersStmt, err = db.PrepareContext(ctx, deleteAnswers); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteAnswers: %w", err)
+	}
+	if q.deleteCredentialStmt, err = db.PrepareContext(ctx, deleteCredential); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteCredential: %w", err)
+	}
+	if q.deleteCredentialsStmt, err = db.PrepareContext(ctx, deleteCredentials); err != nil {
+		return nil, fmt.Errorf("error preparing query DeleteCredentials: %w", err)
 	}
 	if q.deleteDocumentStmt, err = db.PrepareContext(ctx, deleteDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query DeleteDocument: %w", err)
@@ -86,6 +104,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.putAnswerStmt, err = db.PrepareContext(ctx, putAnswer); err != nil {
 		return nil, fmt.Errorf("error preparing query PutAnswer: %w", err)
+	}
+	if q.putCredentialStmt, err = db.PrepareContext(ctx, putCredential); err != nil {
+		return nil, fmt.Errorf("error preparing query PutCredential: %w", err)
 	}
 	if q.putDocumentStmt, err = db.PrepareContext(ctx, putDocument); err != nil {
 		return nil, fmt.Errorf("error preparing query PutDocument: %w", err)
@@ -148,9 +169,39 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing auditHashStmt: %w", cerr)
 		}
 	}
+	if q.credentialStmt != nil {
+		if cerr := q.credentialStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing credentialStmt: %w", cerr)
+		}
+	}
+	if q.credentialsByStmt != nil {
+		if cerr := q.credentialsByStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing credentialsByStmt: %w", cerr)
+		}
+	}
+	if q.credentialsOfStmt != nil {
+		if cerr := q.credentialsOfStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing credentialsOfStmt: %w", cerr)
+		}
+	}
+	if q.credentialsOfKindStmt != nil {
+		if cerr := q.credentialsOfKindStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing credentialsOfKindStmt: %w", cerr)
+		}
+	}
 	if q.deleteAnswersStmt != nil {
 		if cerr := q.deleteAnswersStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing deleteAnswersStmt: %w", cerr)
+		}
+	}
+	if q.deleteCredentialStmt != nil {
+		if cerr := q.deleteCredentialStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteCredentialStmt: %w", cerr)
+		}
+	}
+	if q.deleteCredentialsStmt != nil {
+		if cerr := q.deleteCredentialsStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing deleteCredentialsStmt: %w", cerr)
 		}
 	}
 	if q.deleteDocumentStmt != nil {
@@ -231,6 +282,11 @@ func (q *Queries) Close() error {
 	if q.putAnswerStmt != nil {
 		if cerr := q.putAnswerStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putAnswerStmt: %w", cerr)
+		}
+	}
+	if q.putCredentialStmt != nil {
+		if cerr := q.putCredentialStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putCredentialStmt: %w", cerr)
 		}
 	}
 	if q.putDocumentStmt != nil {
@@ -330,79 +386,93 @@ func (q *Queries) queryRow(ctx context.Context, stmt *sql.Stmt, query string, ar
 }
 
 type Queries struct {
-	db                  DBTX
-	tx                  *sql.Tx
-	answerStmt          *sql.Stmt
-	appendAuditStmt     *sql.Stmt
-	auditStmt           *sql.Stmt
-	auditHashStmt       *sql.Stmt
-	deleteAnswersStmt   *sql.Stmt
-	deleteDocumentStmt  *sql.Stmt
-	deleteHoldingStmt   *sql.Stmt
-	deletePinStmt       *sql.Stmt
-	documentStmt        *sql.Stmt
-	documentsStmt       *sql.Stmt
-	documentsOfKindStmt *sql.Stmt
-	grantStmt           *sql.Stmt
-	headStmt            *sql.Stmt
-	holdingStmt         *sql.Stmt
-	incidentStmt        *sql.Stmt
-	lockHeadStmt        *sql.Stmt
-	moveRevisionStmt    *sql.Stmt
-	notesStmt           *sql.Stmt
-	pinStmt             *sql.Stmt
-	pinOfStmt           *sql.Stmt
-	putAnswerStmt       *sql.Stmt
-	putDocumentStmt     *sql.Stmt
-	putGrantStmt        *sql.Stmt
-	putHeadStmt         *sql.Stmt
-	putHoldingStmt      *sql.Stmt
-	putIncidentStmt     *sql.Stmt
-	putNoteStmt         *sql.Stmt
-	putPinStmt          *sql.Stmt
-	putRequestStmt      *sql.Stmt
-	putReviewStmt       *sql.Stmt
-	requestStmt         *sql.Stmt
-	reviewsStmt         *sql.Stmt
-	revisionStmt        *sql.Stmt
+	db                    DBTX
+	tx                    *sql.Tx
+	answerStmt            *sql.Stmt
+	appendAuditStmt       *sql.Stmt
+	auditStmt             *sql.Stmt
+	auditHashStmt         *sql.Stmt
+	credentialStmt        *sql.Stmt
+	credentialsByStmt     *sql.Stmt
+	credentialsOfStmt     *sql.Stmt
+	credentialsOfKindStmt *sql.Stmt
+	deleteAnswersStmt     *sql.Stmt
+	deleteCredentialStmt  *sql.Stmt
+	deleteCredentialsStmt *sql.Stmt
+	deleteDocumentStmt    *sql.Stmt
+	deleteHoldingStmt     *sql.Stmt
+	deletePinStmt         *sql.Stmt
+	documentStmt          *sql.Stmt
+	documentsStmt         *sql.Stmt
+	documentsOfKindStmt   *sql.Stmt
+	grantStmt             *sql.Stmt
+	headStmt              *sql.Stmt
+	holdingStmt           *sql.Stmt
+	incidentStmt          *sql.Stmt
+	lockHeadStmt          *sql.Stmt
+	moveRevisionStmt      *sql.Stmt
+	notesStmt             *sql.Stmt
+	pinStmt               *sql.Stmt
+	pinOfStmt             *sql.Stmt
+	putAnswerStmt         *sql.Stmt
+	putCredentialStmt     *sql.Stmt
+	putDocumentStmt       *sql.Stmt
+	putGrantStmt          *sql.Stmt
+	putHeadStmt           *sql.Stmt
+	putHoldingStmt        *sql.Stmt
+	putIncidentStmt       *sql.Stmt
+	putNoteStmt           *sql.Stmt
+	putPinStmt            *sql.Stmt
+	putRequestStmt        *sql.Stmt
+	putReviewStmt         *sql.Stmt
+	requestStmt           *sql.Stmt
+	reviewsStmt           *sql.Stmt
+	revisionStmt          *sql.Stmt
 }
 
 func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 	return &Queries{
-		db:                  tx,
-		tx:                  tx,
-		answerStmt:          q.answerStmt,
-		appendAuditStmt:     q.appendAuditStmt,
-		auditStmt:           q.auditStmt,
-		auditHashStmt:       q.auditHashStmt,
-		deleteAnswersStmt:   q.deleteAnswersStmt,
-		deleteDocumentStmt:  q.deleteDocumentStmt,
-		deleteHoldingStmt:   q.deleteHoldingStmt,
-		deletePinStmt:       q.deletePinStmt,
-		documentStmt:        q.documentStmt,
-		documentsStmt:       q.documentsStmt,
-		documentsOfKindStmt: q.documentsOfKindStmt,
-		grantStmt:           q.grantStmt,
-		headStmt:            q.headStmt,
-		holdingStmt:         q.holdingStmt,
-		incidentStmt:        q.incidentStmt,
-		lockHeadStmt:        q.lockHeadStmt,
-		moveRevisionStmt:    q.moveRevisionStmt,
-		notesStmt:           q.notesStmt,
-		pinStmt:             q.pinStmt,
-		pinOfStmt:           q.pinOfStmt,
-		putAnswerStmt:       q.putAnswerStmt,
-		putDocumentStmt:     q.putDocumentStmt,
-		putGrantStmt:        q.putGrantStmt,
-		putHeadStmt:         q.putHeadStmt,
-		putHoldingStmt:      q.putHoldingStmt,
-		putIncidentStmt:     q.putIncidentStmt,
-		putNoteStmt:         q.putNoteStmt,
-		putPinStmt:          q.putPinStmt,
-		putRequestStmt:      q.putRequestStmt,
-		putReviewStmt:       q.putReviewStmt,
-		requestStmt:         q.requestStmt,
-		reviewsStmt:         q.reviewsStmt,
-		revisionStmt:        q.revisionStmt,
+		db:                    tx,
+		tx:                    tx,
+		answerStmt:            q.answerStmt,
+		appendAuditStmt:       q.appendAuditStmt,
+		auditStmt:             q.auditStmt,
+		auditHashStmt:         q.auditHashStmt,
+		credentialStmt:        q.credentialStmt,
+		credentialsByStmt:     q.credentialsByStmt,
+		credentialsOfStmt:     q.credentialsOfStmt,
+		credentialsOfKindStmt: q.credentialsOfKindStmt,
+		deleteAnswersStmt:     q.deleteAnswersStmt,
+		deleteCredentialStmt:  q.deleteCredentialStmt,
+		deleteCredentialsStmt: q.deleteCredentialsStmt,
+		deleteDocumentStmt:    q.deleteDocumentStmt,
+		deleteHoldingStmt:     q.deleteHoldingStmt,
+		deletePinStmt:         q.deletePinStmt,
+		documentStmt:          q.documentStmt,
+		documentsStmt:         q.documentsStmt,
+		documentsOfKindStmt:   q.documentsOfKindStmt,
+		grantStmt:             q.grantStmt,
+		headStmt:              q.headStmt,
+		holdingStmt:           q.holdingStmt,
+		incidentStmt:          q.incidentStmt,
+		lockHeadStmt:          q.lockHeadStmt,
+		moveRevisionStmt:      q.moveRevisionStmt,
+		notesStmt:             q.notesStmt,
+		pinStmt:               q.pinStmt,
+		pinOfStmt:             q.pinOfStmt,
+		putAnswerStmt:         q.putAnswerStmt,
+		putCredentialStmt:     q.putCredentialStmt,
+		putDocumentStmt:       q.putDocumentStmt,
+		putGrantStmt:          q.putGrantStmt,
+		putHeadStmt:           q.putHeadStmt,
+		putHoldingStmt:        q.putHoldingStmt,
+		putIncidentStmt:       q.putIncidentStmt,
+		putNoteStmt:           q.putNoteStmt,
+		putPinStmt:            q.putPinStmt,
+		putRequestStmt:        q.putRequestStmt,
+		putReviewStmt:         q.putReviewStmt,
+		requestStmt:           q.requestStmt,
+		reviewsStmt:           q.reviewsStmt,
+		revisionStmt:          q.revisionStmt,
 	}
 }

@@ -52,6 +52,16 @@ type AuditHead struct {
 	Hash string
 }
 
+type Credential struct {
+	Kind      string
+	ID        string
+	UserName  string
+	Author    string
+	Body      string
+	CreatedAt int64
+	ExpiresAt int64
+}
+
 type Document struct {
 	Kind      string
 	Name      string

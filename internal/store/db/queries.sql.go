@@ -111,12 +111,167 @@ func (q *Queries) AuditHash(ctx context.Context, seq int64) (string, error) {
 	return hash, err
 }
 
+const credential = `-- name: Credential :one
+SELECT kind, id, user_name, author, body, created_at, expires_at FROM credential WHERE kind = $1 AND id = $2
+`
+
+type CredentialParams struct {
+	Kind string
+	ID   string
+}
+
+func (q *Queries) Credential(ctx context.Context, arg CredentialParams) (Credential, error) {
+	row := q.queryRow(ctx, q.credentialStmt, credential, arg.Kind, arg.ID)
+	var i Credential
+	err := row.Scan(
+		&i.Kind,
+		&i.ID,
+		&i.UserName,
+		&i.Author,
+		&i.Body,
+		&i.CreatedAt,
+		&i.ExpiresAt,
+	)
+	return i, err
+}
+
+const credentialsBy = `-- name: CredentialsBy :many
+SELECT kind, id, user_name, author, body, created_at, expires_at FROM credential WHERE author = $1 ORDER BY created_at, id
+`
+
+func (q *Queries) CredentialsBy(ctx context.Context, author string) ([]Credential, error) {
+	rows, err := q.query(ctx, q.credentialsByStmt, credentialsBy, author)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Credential
+	for rows.Next() {
+		var i Credential
+		if err := rows.Scan(
+			&i.Kind,
+			&i.ID,
+			&i.UserName,
+			&i.Author,
+			&i.Body,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const credentialsOf = `-- name: CredentialsOf :many
+SELECT kind, id, user_name, author, body, created_at, expires_at FROM credential WHERE user_name = $1 ORDER BY created_at, id
+`
+
+func (q *Queries) CredentialsOf(ctx context.Context, userName string) ([]Credential, error) {
+	rows, err := q.query(ctx, q.credentialsOfStmt, credentialsOf, userName)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Credential
+	for rows.Next() {
+		var i Credential
+		if err := rows.Scan(
+			&i.Kind,
+			&i.ID,
+			&i.UserName,
+			&i.Author,
+			&i.Body,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const credentialsOfKind = `-- name: CredentialsOfKind :many
+SELECT kind, id, user_name, author, body, created_at, expires_at FROM credential WHERE kind = $1 ORDER BY created_at, id
+`
+
+func (q *Queries) CredentialsOfKind(ctx context.Context, kind string) ([]Credential, error) {
+	rows, err := q.query(ctx, q.credentialsOfKindStmt, credentialsOfKind, kind)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Credential
+	for rows.Next() {
+		var i Credential
+		if err := rows.Scan(
+			&i.Kind,
+			&i.ID,
+			&i.UserName,
+			&i.Author,
+			&i.Body,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deleteAnswers = `-- name: DeleteAnswers :exec
 DELETE FROM answer WHERE created_at < $1
 `
 
 func (q *Queries) DeleteAnswers(ctx context.Context, before int64) error {
 	_, err := q.exec(ctx, q.deleteAnswersStmt, deleteAnswers, before)
+	return err
+}
+
+const deleteCredential = `-- name: DeleteCredential :execrows
+DELETE FROM credential WHERE kind = $1 AND id = $2
+`
+
+type DeleteCredentialParams struct {
+	Kind string
+	ID   string
+}
+
+func (q *Queries) DeleteCredential(ctx context.Context, arg DeleteCredentialParams) (int64, error) {
+	result, err := q.exec(ctx, q.deleteCredentialStmt, deleteCredential, arg.Kind, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+const deleteCredentials = `-- name: DeleteCredentials :exec
+DELETE FROM credential WHERE expires_at > 0 AND expires_at <= $1
+`
+
+func (q *Queries) DeleteCredentials(ctx context.Context, by int64) error {
+	_, err := q.exec(ctx, q.deleteCredentialsStmt, deleteCredentials, by)
 	return err
 }
 
@@ -489,6 +644,37 @@ func (q *Queries) PutAnswer(ctx context.Context, arg PutAnswerParams) error {
 		arg.Status,
 		arg.Body,
 		arg.CreatedAt,
+	)
+	return err
+}
+
+const putCredential = `-- name: PutCredential :exec
+INSERT INTO credential (kind, id, user_name, author, body, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (kind, id) DO UPDATE SET
+    user_name = excluded.user_name, author = excluded.author, body = excluded.body,
+    expires_at = excluded.expires_at
+`
+
+type PutCredentialParams struct {
+	Kind      string
+	ID        string
+	UserName  string
+	Author    string
+	Body      string
+	CreatedAt int64
+	ExpiresAt int64
+}
+
+func (q *Queries) PutCredential(ctx context.Context, arg PutCredentialParams) error {
+	_, err := q.exec(ctx, q.putCredentialStmt, putCredential,
+		arg.Kind,
+		arg.ID,
+		arg.UserName,
+		arg.Author,
+		arg.Body,
+		arg.CreatedAt,
+		arg.ExpiresAt,
 	)
 	return err
 }

@@ -273,3 +273,35 @@ func answers(b *bench) {
 	b.write(func(tx engine.Tx) { b.no(tx.DeleteAnswers(T0.Add(time.Second))) })
 	b.read(func(v engine.View) { b.same("old answer", value[engine.Answer](b)(v.Answer("ann 1")), engine.Answer{}) })
 }
+
+func credentials(b *bench) {
+	at := func(n int) time.Time { return T0.Add(time.Duration(n) * time.Minute) }
+	list := []core.Credential{
+		{Kind: core.CredentialSession, ID: "1", User: "ann", Body: "{}", CreatedAt: at(1), ExpiresAt: at(60)},
+		{Kind: core.CredentialCertificate, ID: "1", User: "bot", Author: "ann", Body: "{}", CreatedAt: at(2), ExpiresAt: at(61)},
+		{Kind: core.CredentialPasskey, ID: "x", User: "ann", Body: "{}", CreatedAt: at(0)},
+	}
+	b.write(func(tx engine.Tx) {
+		for _, c := range list {
+			b.no(tx.PutCredential(c))
+		}
+	})
+	find := func(v engine.View, q engine.CredentialQuery) []core.Credential {
+		return value[[]core.Credential](b)(v.Credentials(q))
+	}
+	b.read(func(v engine.View) {
+		b.same("a credential", value[core.Credential](b)(v.Credential(core.CredentialSession, "1")), list[0])
+		b.same("of a user, the oldest first", find(v, engine.CredentialQuery{User: "ann"}), []core.Credential{list[2], list[0]})
+		b.same("by an author", find(v, engine.CredentialQuery{Author: "ann"}), []core.Credential{list[1]})
+		b.same("of a kind", find(v, engine.CredentialQuery{Kind: core.CredentialCertificate}), []core.Credential{list[1]})
+		_, err := v.Credential(core.CredentialSession, "x")
+		b.wantKind(err, core.NotFound)
+	})
+	b.write(func(tx engine.Tx) { b.no(tx.DeleteCredentials(at(60))) })
+	b.write(func(tx engine.Tx) { b.no(tx.DeleteCredential(core.CredentialPasskey, "x")) })
+	b.write(func(tx engine.Tx) { b.wantKind(tx.DeleteCredential(core.CredentialPasskey, "x"), core.NotFound) })
+	b.read(func(v engine.View) {
+		b.same("what is left", find(v, engine.CredentialQuery{User: "ann"}), []core.Credential(nil))
+		b.same("what has not expired", find(v, engine.CredentialQuery{User: "bot"}), list[1:2])
+	})
+}

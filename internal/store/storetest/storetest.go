@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"holdings", holdings},
 		{"nobody shares a PagerDuty user", pinsAreUnique},
 		{"answers", answers},
+		{"credentials", credentials},
 		{"audit entries form a chain", auditChain},
 		{"a write sees what it wrote", writeSeesItself},
 		{"an error undoes the write", errorUndoes},
