@@ -41,7 +41,8 @@ type Options struct {
 	Token func(ctx context.Context) (string, error)
 	// Reject tells a caching source that PagerDuty refused this token; Token is then asked once more.
 	Reject func(token string)
-	// HTTP carries the calls. Redirects are never followed, whatever it says.
+	// HTTP carries the calls. Redirects are never followed, whatever it says. Where it may
+	// connect is its own affair: package egress makes such clients.
 	HTTP    *http.Client
 	Now     func() time.Time
 	Random  func() float64 // in [0,1), for jitter

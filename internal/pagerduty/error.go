@@ -124,6 +124,10 @@ func (e *Error) forPeople(a core.Account) error {
 		hint = fmt.Sprintf("is rest_url of pagerduty_account %s right? What answers is not PagerDuty's API", a.Name)
 	case e.noSender():
 		hint = fmt.Sprintf("set from_email of pagerduty_account %s to the e-mail address of a user in PagerDuty", a.Name)
+	default:
+		if known := (*core.Error)(nil); errors.As(e.Err, &known) {
+			hint = known.Hint // the way there is barred, or not to be trusted
+		}
 	}
 	return &core.Error{Kind: kind, Msg: msg, Hint: hint, Err: e}
 }
@@ -238,7 +242,7 @@ func details(raw json.RawMessage) []string {
 // unsent reports whether a request failed before a connection was there.
 func unsent(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") || core.KindOf(err) == core.Refused
 }
 
 // withoutURL drops the address from a transport's error: its query may name people.
