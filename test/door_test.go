@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,8 +21,19 @@ import (
 	"github.com/sallyport/sallyport/test/world"
 )
 
-// call makes one HTTP call and gives back the answer, its body closed.
+// stranger is the latest address that a call came from.
+var stranger atomic.Uint32
+
+// call makes one HTTP call and gives back the answer, its body closed. Each comes from another
+// address of loopback, so that no limit of one address is met.
 func call(t *testing.T, method, url, auth string, header [2]string) *http.Response {
+	t.Helper()
+	n := stranger.Add(1)
+	return callFrom(t, net.IPv4(127, 9, byte(n>>8), byte(n)), method, url, auth, header)
+}
+
+// callFrom is call, from an address.
+func callFrom(t *testing.T, from net.IP, method, url, auth string, header [2]string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
 	if err != nil {
@@ -35,7 +47,10 @@ func call(t *testing.T, method, url, auth string, header [2]string) *http.Respon
 	} else if header[0] != "" {
 		r.Header.Set(header[0], header[1])
 	}
-	c := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	c := http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).DialContext, DisableKeepAlives: true},
+	}
 	res, err := c.Do(r)
 	if err != nil {
 		t.Fatal(err)

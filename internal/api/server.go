@@ -15,12 +15,20 @@ import (
 	"github.com/sallyport/sallyport/internal/core"
 )
 
-// Server returns a server for a door: bounded in what it reads and how long it waits. What a
-// call may take is the route's business, as some wait on purpose. Shutdown ends those.
+// Server returns a server for a door: bounded in what it reads, how long it waits and how many
+// connections it holds. What a call may take is the route's business, as some wait on purpose.
+// Shutdown ends those. It speaks HTTP/1.1 only: nothing here needs the streams of HTTP/2, which
+// one connection can open without end.
 func Server(door http.Handler) *http.Server {
+	refused := func(string) {}
+	if g, is := door.(*guarded); is {
+		refused = g.Refused
+	}
 	stop, cancel := context.WithCancel(context.Background())
 	s := &http.Server{
-		Handler:           door,
+		Protocols:         new(http.Protocols),
+		ConnState:         newConnections(refused).changed,
+		Handler:           slowly(door),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -29,8 +37,20 @@ func Server(door http.Handler) *http.Server {
 		},
 		ConnContext: withPeer,
 	}
+	s.Protocols.SetHTTP1(true)
 	s.RegisterOnShutdown(cancel)
 	return s
+}
+
+// slowly bounds how long a body takes, whether a handler reads it or not: net/http reads what is
+// left of one before it answers, and sets no time for that.
+func slowly(door http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // every connection has one
+		}
+		door.ServeHTTP(w, r)
+	})
 }
 
 type stoppingKey struct{}
