@@ -282,18 +282,15 @@ func (c *Client) send(ctx context.Context, k call, body []byte, token string) ([
 			req.Header.Set("From", c.account.FromEmail) // PagerDuty: required on writes with an account key
 		}
 	}
-	data, header, e := c.exchange(req, k.op)
-	if e != nil {
-		e.scrub(token)
-	}
-	return data, header, e
+	return c.exchange(req, k.op, token)
 }
 
-// exchange sends a request, of any of PagerDuty's APIs, and tells success from all else.
-func (c *Client) exchange(req *http.Request, op string) ([]byte, http.Header, *Error) {
+// exchange sends a request, of any of PagerDuty's APIs, and tells success from all else. No
+// error repeats the secret that was sent.
+func (c *Client) exchange(req *http.Request, op, secret string) ([]byte, http.Header, *Error) {
 	c.sent.Add(1)
 	began := time.Now()
-	data, header, e := roundTrip(c.http, req, op)
+	data, header, e := roundTrip(c.http, req, op, secret)
 	seen := Call{Account: c.account.Name, Op: op, Status: http.StatusOK, Duration: time.Since(began)}
 	if e != nil {
 		seen.Status, seen.Err = e.Status, e
@@ -302,7 +299,7 @@ func (c *Client) exchange(req *http.Request, op string) ([]byte, http.Header, *E
 	return data, header, e
 }
 
-func roundTrip(h *http.Client, req *http.Request, op string) ([]byte, http.Header, *Error) {
+func roundTrip(h *http.Client, req *http.Request, op, secret string) ([]byte, http.Header, *Error) {
 	writes := req.Method != http.MethodGet
 	resp, err := h.Do(req)
 	if err != nil {
@@ -311,7 +308,7 @@ func roundTrip(h *http.Client, req *http.Request, op string) ([]byte, http.Heade
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit+1))
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, resp.Header, refusal(op, resp, data, writes)
+		return nil, resp.Header, refusal(op, resp, data, writes, secret)
 	}
 	e := &Error{Op: op, Status: resp.StatusCode, Doubtful: writes, malformed: true}
 	switch {
