@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -152,9 +153,23 @@ func (c *Client) do(ctx context.Context, k call, out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(data, out); err != nil {
-		return c.odd(k, "the answer does not have the form it should: "+clip(err.Error(), 200))
+		return c.odd(k, "the answer does not have the form it should"+misfit(err))
 	}
 	return nil
+}
+
+// misfit tells what does not fit, without a word of the answer: it may repeat the credentials.
+func misfit(err error) string {
+	var wrong *json.UnmarshalTypeError
+	var moment *time.ParseError
+	switch {
+	case errors.As(err, &wrong):
+		kind, _, _ := strings.Cut(wrong.Value, " ") // "number 7"
+		return ": " + clip(wrong.Field, 100) + " is a " + kind
+	case errors.As(err, &moment):
+		return ": a time in it is none"
+	}
+	return ""
 }
 
 // odd is the error for a success that cannot be read. For a write it is doubtful, never success.
