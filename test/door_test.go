@@ -70,12 +70,7 @@ func read(t *testing.T, text string, into any) {
 // socket makes one HTTP call through the socket, as the command line does, with a body of JSON as it is.
 func socket(t *testing.T, s *world.Server, method, path, body string) (status int, answer string) {
 	t.Helper()
-	c := http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(s.Data, "sallyport.sock"))
-		},
-		DisableKeepAlives: true,
-	}}
+	c := http.Client{Transport: throughSocket(s)}
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://sallyport"+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +86,15 @@ func socket(t *testing.T, s *world.Server, method, path, body string) (status in
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(b)
+}
+
+func throughSocket(s *world.Server) *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(s.Data, "sallyport.sock"))
+		},
+		DisableKeepAlives: true,
+	}
 }
 
 // get fetches a path through the socket.
