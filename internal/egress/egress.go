@@ -153,6 +153,10 @@ func (d dialer) judge(host string, to netip.AddrPort) error {
 	if d.policy == Administrator {
 		reach = "no URL may lead there"
 	}
-	return core.Errorf(core.Refused, "%s is not called: %s is %s, and %s", host, to.Addr(), why, reach).
+	is := to.Addr().String()
+	if is == host {
+		is = "it"
+	}
+	return core.Errorf(core.Refused, "%s is not called: %s is %s, and %s", host, is, why, reach).
 		WithHint("where that is meant, open it in the configuration: egress.allow: [%q]", net.JoinHostPort(host, portText(to)))
 }

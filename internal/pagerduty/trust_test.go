@@ -66,7 +66,7 @@ func TestF069APagerDutyThatIsNotThereWasNotToldAnything(t *testing.T) {
 
 func TestB054AnAccountCannotPointAtCloudMetadata(t *testing.T) {
 	_, err := outside(t, "http://169.254.169.254", egress.Options{}).CreateIncident(t.Context(), NewIncident{ServiceID: "S", Key: "k", Title: "t"})
-	wantKind(t, err, core.Unavailable, "169.254.169.254 is link-local", "egress.allow")
+	wantKind(t, err, core.Unavailable, "169.254.169.254 is not called: it is link-local", "egress.allow")
 	if Doubtful(err) {
 		t.Error("nothing was sent, and it is said to be doubtful")
 	}
