@@ -75,9 +75,9 @@ func (l *limits) admit(w http.ResponseWriter, r *http.Request) error {
 	case local(r):
 		return nil
 	case openPath(r) || !credentials(r):
-		return l.take(w, l.strangers, addressOf(r.RemoteAddr), "this address")
+		return l.take(w, l.strangers, addressOf(r.RemoteAddr), "this address", "whoever is known has a wider limit")
 	default:
-		return l.take(w, l.addresses, addressOf(r.RemoteAddr), "this address")
+		return l.take(w, l.addresses, addressOf(r.RemoteAddr), "this address", watchInstead)
 	}
 }
 
@@ -105,7 +105,7 @@ func (l *limits) known(w http.ResponseWriter, r *http.Request) error {
 	if local(r) {
 		return nil
 	}
-	return l.take(w, l.callers, caller(r.Context()).Name(), "this caller")
+	return l.take(w, l.callers, caller(r.Context()).Name(), "this caller", watchInstead)
 }
 
 // unknown charges a call to its address as a stranger's, once its credentials turned out to be
@@ -114,10 +114,12 @@ func (l *limits) unknown(w http.ResponseWriter, r *http.Request) error {
 	if local(r) || !credentials(r) {
 		return nil // charged already
 	}
-	return l.take(w, l.strangers, addressOf(r.RemoteAddr), "this address")
+	return l.take(w, l.strangers, addressOf(r.RemoteAddr), "this address", "whoever is known has a wider limit")
 }
 
-func (l *limits) take(w http.ResponseWriter, from *buckets, key, who string) error {
+const watchInstead = "to see changes as they come, read /v1/watch"
+
+func (l *limits) take(w http.ResponseWriter, from *buckets, key, who, advice string) error {
 	wait, ok := from.take(key, l.now())
 	if ok {
 		return nil
@@ -125,7 +127,7 @@ func (l *limits) take(w http.ResponseWriter, from *buckets, key, who string) err
 	after := strconv.Itoa(int(math.Ceil(wait.Seconds())))
 	w.Header().Set("Retry-After", after)
 	return l.refuse(refusedRate, newProblem(http.StatusTooManyRequests, client.KindUnavailable,
-		fmt.Sprintf("%s makes more calls than %v a second", who, from.rate), "wait "+after+" s; to see changes as they come, read /v1/watch"))
+		fmt.Sprintf("%s makes more calls than %v a second", who, from.rate), "wait "+after+" s; "+advice))
 }
 
 // local reports whether a call came through the socket.
