@@ -15,8 +15,9 @@ const (
 
 // connections counts those of one server, and closes what is too many.
 type connections struct {
-	total, perAddress int
-	refused           func(reason string)
+	total      func() int
+	perAddress int
+	refused    func(reason string)
 
 	mu        sync.Mutex
 	held      map[net.Conn]string
@@ -25,10 +26,13 @@ type connections struct {
 
 func newConnections(refused func(string)) *connections {
 	return &connections{
-		total: min(maxConnections, openFiles()/2), perAddress: maxConnectionsPerAddress, refused: refused,
+		total: total, perAddress: maxConnectionsPerAddress, refused: refused,
 		held: map[net.Conn]string{}, byAddress: map[string]int{},
 	}
 }
+
+// total looks at how many files may be open now: that can be changed while a process runs.
+func total() int { return min(maxConnections, openFiles()/2) }
 
 // changed is a server's ConnState.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
@@ -50,7 +54,7 @@ func (c *connections) hold(conn net.Conn) bool {
 	address := addressOf(conn.RemoteAddr().String())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.held) >= c.total || c.byAddress[address] >= c.perAddress {
+	if len(c.held) >= c.total() || c.byAddress[address] >= c.perAddress {
 		return false
 	}
 	c.held[conn] = address

@@ -116,7 +116,7 @@ func FuzzIdempotencyKey(f *testing.F) {
 	})
 }
 
-// FuzzParameters sends every parameter of the lists through its route, on a real database.
+// FuzzParameters sends every parameter of the lists through its route, on a real database (B065).
 func FuzzParameters(f *testing.F) {
 	for _, s := range []string{"", "0", "7", "-1", "9223372036854775808", "req_000001", "../../", "name;select", "' OR 1=1 --", "%00", "\x00", "1e9", "2026-01-02T15:04:05Z", "10s", "1d", "é", "a,b", "active,pending"} {
 		f.Add(s)

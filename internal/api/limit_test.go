@@ -190,7 +190,7 @@ func network(t *testing.T, door http.Handler, change func(*http.Server)) string 
 func TestMoreConnectionsThanAreHeldAreClosed(t *testing.T) {
 	h, _, seen := limited(t)
 	c := newConnections(h.Refused)
-	c.total, c.perAddress = 3, 2
+	c.total, c.perAddress = func() int { return 3 }, 2
 	address := network(t, h.TCP(), func(s *http.Server) { s.ConnState = c.changed })
 	dial := func() net.Conn {
 		conn, err := net.Dial("tcp", address)
@@ -223,15 +223,15 @@ func TestMoreConnectionsThanAreHeldAreClosed(t *testing.T) {
 
 func TestTheTotalOfConnectionsIsBounded(t *testing.T) {
 	c := newConnections(func(string) {})
-	c.total = 2
+	c.total = func() int { return 2 }
 	for i, want := range []bool{true, true, false} {
 		conn := &fromAddress{address: fmt.Sprintf("192.0.2.%d:1", i)}
 		if c.hold(conn) != want {
 			t.Errorf("connection %d: held %t", i, !want)
 		}
 	}
-	if c := newConnections(nil); c.total < 1 || c.total > maxConnections {
-		t.Errorf("%d connections are held", c.total)
+	if n := total(); n < 1 || n > maxConnections {
+		t.Errorf("%d connections are held", n)
 	}
 }
 
@@ -269,7 +269,7 @@ func TestABodyThatDoesNotComeIsGivenUp(t *testing.T) {
 		deadline := make(chan time.Time, 1)
 		r := httptest.NewRequestWithContext(t.Context(), "POST", "/healthz", strings.NewReader("x"))
 		r.RemoteAddr = "192.0.2.1:1"
-		slowly(door).ServeHTTP(&timed{httptest.NewRecorder(), deadline}, r)
+		incoming(door).ServeHTTP(&timed{httptest.NewRecorder(), deadline}, r)
 		if left := time.Until(<-deadline); left <= 0 || left > bodyTime {
 			t.Errorf("a body may take %v", left)
 		}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,7 +29,7 @@ func Server(door http.Handler) *http.Server {
 	s := &http.Server{
 		Protocols:         new(http.Protocols),
 		ConnState:         newConnections(refused).changed,
-		Handler:           slowly(door),
+		Handler:           incoming(door),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -42,10 +43,15 @@ func Server(door http.Handler) *http.Server {
 	return s
 }
 
-// slowly bounds how long a body takes, whether a handler reads it or not: net/http reads what is
-// left of one before it answers, and sets no time for that.
-func slowly(door http.Handler) http.Handler {
+// incoming completes what net/http does for a request. It bounds how long a body takes, whether a
+// handler reads it or not: net/http reads what is left of one before it answers, and sets no
+// time for that. And it tells of TLS below Strict, which net/http does not see.
+func incoming(door http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if t, is := r.Context().Value(tlsKey{}).(*tls.Conn); is {
+			state := t.ConnectionState() // its handshake is done: a request came through it
+			r.TLS = &state
+		}
 		if r.ContentLength != 0 {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // every connection has one
 		}
@@ -55,6 +61,8 @@ func slowly(door http.Handler) http.Handler {
 
 type stoppingKey struct{}
 
+type tlsKey struct{}
+
 // stopping returns a context that ends when the server begins to stop.
 func stopping(ctx context.Context) context.Context {
 	if s, known := ctx.Value(stoppingKey{}).(context.Context); known {
@@ -63,10 +71,14 @@ func stopping(ctx context.Context) context.Context {
 	return context.Background()
 }
 
-// withPeer puts who is at the other end of a Unix socket into the context of its calls.
+// withPeer puts who is at the other end into the context of a connection's calls: of a Unix
+// socket the process, of TLS its state.
 func withPeer(ctx context.Context, c net.Conn) context.Context {
 	if s, wrapped := c.(*strictConn); wrapped {
 		c = s.Conn
+	}
+	if t, is := c.(*tls.Conn); is {
+		return context.WithValue(ctx, tlsKey{}, t)
 	}
 	u, unix := c.(*net.UnixConn)
 	if !unix {
