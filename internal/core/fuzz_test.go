@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -24,6 +25,28 @@ func FuzzEmail(f *testing.F) {
 		}
 		if local, err := emailLocal(a); err == nil && strings.Contains(local, "@") {
 			t.Errorf("the local part of %q is %q", a, local)
+		}
+	})
+}
+
+// FuzzReplayFile plays any file of scenarios: it is refused in words, or ends.
+func FuzzReplayFile(f *testing.F) {
+	for _, s := range []string{
+		"", "[]", "{}", "null", "[null]", `{"request_review_cases":[]}`, `{"request_review_cases":null}`, `[{"id":1}]`, `[{"id":"a"}] x`,
+		`{"id":"a","roles":{"r":{"request":{"roles":["x"],"thresholds":[{"approve":1,"deny":1,"filter":"equals(review.reason, \"a\")"}]}},"x":{},"v":{"review":{"roles":["*"],"where":"contains(reviewer.roles, \"v\")"}}},"users":{"ann":{"roles":["r"]},"bob":{"roles":["v"]}},"requester":"ann","requested_roles":["x"],"steps":[{"by":"bob","propose":"APPROVED","reason":"a"}]}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		results, err := ReplayFile(data)
+		var shown *Error
+		if err != nil && (!errors.As(err, &shown) || shown.Kind != Invalid) {
+			t.Errorf("%q: %v", data, err)
+		}
+		for _, r := range results {
+			if r.Accepted && r.Error != "" {
+				t.Errorf("%q: taken, with %s", data, r.Error)
+			}
 		}
 	})
 }
