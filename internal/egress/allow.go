@@ -57,7 +57,8 @@ func (a Allow) opens(host string, to netip.AddrPort, why block) bool {
 	})
 }
 
-// Names reports whether the host of a URL is opened by its name and port, or by its address.
+// Names reports whether the very host of a URL is opened: by its name and port, or by its
+// address. A range opens a network and vouches for nobody in it.
 func (a Allow) Names(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -68,5 +69,5 @@ func (a Allow) Names(address string) bool {
 		return true
 	}
 	ip, err := netip.ParseAddr(u.Hostname())
-	return err == nil && slices.ContainsFunc(a.ranges, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
+	return err == nil && slices.ContainsFunc(a.ranges, func(p netip.Prefix) bool { return p.IsSingleIP() && p.Contains(ip.Unmap()) })
 }

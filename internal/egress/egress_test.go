@@ -260,6 +260,21 @@ func TestTheConfigurationOpensAddressesAndHosts(t *testing.T) {
 	}
 }
 
+func TestARangeVouchesForNobodyInIt(t *testing.T) {
+	a, err := ParseAllow([]string{"10.0.0.0/8", "192.0.2.7", "proxy.example.com:443", "sim:8099"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]bool{
+		"https://proxy.example.com": true, "https://PROXY.example.com.:443/x": true, "http://192.0.2.7:81": true, "http://sim:8099": true,
+		"http://proxy.example.com": false, "https://10.0.0.1": false, "http://sim": false, "https://a.proxy.example.com": false, "https://192.0.2.8": false, ":": false, "": false,
+	} {
+		if got := a.Names(address); got != want {
+			t.Errorf("%q: %t", address, got)
+		}
+	}
+}
+
 func TestMetadataOpensByNameOnly(t *testing.T) {
 	for allow, open := range map[string]bool{"0.0.0.0/0": false, "169.254.0.0/16": false, "169.254.169.254": true, "169.254.169.254/32": true, "169.254.169.254:80": true} {
 		a, err := ParseAllow([]string{allow})
