@@ -79,3 +79,17 @@ func TestB054DoctorSaysWhyCloudMetadataIsNotCalled(t *testing.T) {
 		t.Errorf("a wrong list: %d\n%s", status, p.Log)
 	}
 }
+
+func TestF071AProxyThatIsNeededAndDeadIsNamed(t *testing.T) {
+	t.Parallel()
+	s := world.New(t, program, nil, "")
+	s.Env = append(s.Env, "HTTPS_PROXY=http://127.0.0.1:1")
+	s.Start()
+	s.Apply(`{kind: pagerduty_account, version: v1, metadata: {name: default}, spec: {api_token: "env:PD_TOKEN"}}`)
+	r := s.Run("doctor")
+	for _, want := range []string{"the proxy on the way to api.pagerduty.com does not answer", "see HTTPS_PROXY and NO_PROXY"} {
+		if !strings.Contains(r.Out, want) {
+			t.Errorf("doctor does not say %q but:\n%s", want, r.Out)
+		}
+	}
+}
