@@ -7,7 +7,7 @@ SPEC    ?=
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check fmt lint fresh bench soak verify-sim clean
+.PHONY: help build demo test check fmt lint fresh vulnerable secrets bench soak verify-sim clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -24,7 +24,7 @@ test: ## every test with the race detector; sets up what it needs
 	$(GO) test -race -timeout $(TIMEOUT) ./...
 	@echo "all tests passed"
 
-check: fmt lint fresh test ## what must hold before a commit
+check: fmt lint fresh secrets vulnerable test ## what must hold before a commit
 
 fmt:
 	@bad=$$(find . -name '*.go' -not -path './bin/*' -not -path '*/testdata/*' | xargs gofmt -l); \
@@ -35,10 +35,32 @@ fmt:
 lint: bin/golangci-lint
 	bin/golangci-lint run ./...
 
-# A module of its own, so that the product does not depend on its tools.
+# Modules of their own, so that the product does not depend on its tools. Two of them, as no
+# one set of versions builds both.
 bin/golangci-lint: tools/go.mod tools/go.sum
 	@mkdir -p bin
 	cd tools && $(GO) build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/govulncheck: tools/go.mod tools/go.sum
+	@mkdir -p bin
+	cd tools && $(GO) build -o ../bin/govulncheck golang.org/x/vuln/cmd/govulncheck
+
+bin/gitleaks: tools/gitleaks/go.mod tools/gitleaks/go.sum
+	@mkdir -p bin
+	cd tools/gitleaks && $(GO) build -o ../../bin/gitleaks github.com/zricethezav/gitleaks/v8
+
+# Nothing that looks like a credential is committed. What is none stands in .gitleaks.toml.
+secrets: bin/gitleaks
+	@bin/gitleaks dir . --no-banner --no-color --redact --log-level warn --verbose || \
+		{ echo "something looks like a credential: take it out, or say in .gitleaks.toml why it is none"; exit 1; }
+
+# Known vulnerabilities that the code reaches. Without the database there is nothing to look for.
+vulnerable: bin/govulncheck
+	@said=$$(bin/govulncheck ./... 2>&1); status=$$?; \
+	case "$$said" in \
+	*"fetching vulnerabilities"*) echo "govulncheck: the vulnerability database cannot be reached, so known vulnerabilities were not looked for" ;; \
+	*) echo "$$said"; exit $$status ;; \
+	esac
 
 # Generating again must change nothing.
 fresh:

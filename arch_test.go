@@ -43,6 +43,7 @@ var drawing = []room{
 	{at: "internal/jobs", may: []string{"internal/engine", "internal/store", "internal/core"}},
 	{at: "internal/pagerduty", may: []string{"internal/core"}},
 	{at: "internal/pagerduty/pdsim", may: []string{"internal/pagerduty/pdsim/...", "internal/core"}},
+	{at: "internal/egress", may: []string{"internal/core"}, std: true},
 	{at: "internal/secret", may: []string{"internal/core"}},
 	{at: "internal/auth", may: []string{"internal/core"}},
 	{at: "internal/config", may: []string{"internal/core"}},

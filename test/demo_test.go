@@ -75,6 +75,7 @@ func startDemo(t *testing.T) demo {
 func TestB112TheDemoOpensToItsTokenOnlyAndToNoOtherSite(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)
+	printed := strings.Count(d.Log.String(), d.token)
 	auth := "Bearer " + d.token
 	tests := []struct {
 		name, method, path string
@@ -131,6 +132,21 @@ func TestB112TheDemoOpensToItsTokenOnlyAndToNoOtherSite(t *testing.T) {
 		if got := call(t, "GET", d.sim+"/_sim/calls", c.auth, c.header); got.StatusCode != c.want {
 			t.Errorf("the simulator, %s: %d, want %d", name, got.StatusCode, c.want)
 		}
+	}
+
+	// I8: beyond the links that it prints, the token is nowhere.
+	kept := map[string]string{}
+	files(t, d.data, kept)
+	if len(kept) == 0 {
+		t.Error("the demo keeps nothing")
+	}
+	for place, text := range kept {
+		if strings.Contains(text, d.token) {
+			t.Errorf("the token stands in %s", place)
+		}
+	}
+	if now := strings.Count(d.Log.String(), d.token); now != printed {
+		t.Errorf("the token was printed %d times, and %d times more after calls with it", printed, now-printed)
 	}
 
 	d.Signal(syscall.SIGINT)

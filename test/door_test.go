@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,8 +21,19 @@ import (
 	"github.com/sallyport/sallyport/test/world"
 )
 
-// call makes one HTTP call and gives back the answer, its body closed.
+// stranger is the latest address that a call came from.
+var stranger atomic.Uint32
+
+// call makes one HTTP call and gives back the answer, its body closed. Each comes from another
+// address of loopback, so that no limit of one address is met.
 func call(t *testing.T, method, url, auth string, header [2]string) *http.Response {
+	t.Helper()
+	n := stranger.Add(1)
+	return callFrom(t, net.IPv4(127, 9, byte(n>>8), byte(n)), method, url, auth, header)
+}
+
+// callFrom is call, from an address.
+func callFrom(t *testing.T, from net.IP, method, url, auth string, header [2]string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
 	if err != nil {
@@ -35,7 +47,10 @@ func call(t *testing.T, method, url, auth string, header [2]string) *http.Respon
 	} else if header[0] != "" {
 		r.Header.Set(header[0], header[1])
 	}
-	c := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	c := http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     &http.Transport{DialContext: (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).DialContext, DisableKeepAlives: true},
+	}
 	res, err := c.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -55,12 +70,7 @@ func read(t *testing.T, text string, into any) {
 // socket makes one HTTP call through the socket, as the command line does, with a body of JSON as it is.
 func socket(t *testing.T, s *world.Server, method, path, body string) (status int, answer string) {
 	t.Helper()
-	c := http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(s.Data, "sallyport.sock"))
-		},
-		DisableKeepAlives: true,
-	}}
+	c := http.Client{Transport: throughSocket(s)}
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://sallyport"+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +86,15 @@ func socket(t *testing.T, s *world.Server, method, path, body string) (status in
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(b)
+}
+
+func throughSocket(s *world.Server) *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(s.Data, "sallyport.sock"))
+		},
+		DisableKeepAlives: true,
+	}
 }
 
 // get fetches a path through the socket.

@@ -35,6 +35,10 @@ type Options struct {
 	// on the network may read it, so it names no person. Default: all is well.
 	Ready func(context.Context) (ready bool, reasons []string)
 
+	// Refused counts a call or a connection that is beyond a limit. Default: the engine's meter,
+	// where that has such a method.
+	Refused func(reason string)
+
 	Metrics http.Handler // at /metrics of the socket; default: not there
 	Console http.Handler // everything that is not API; default: not there
 }
@@ -42,7 +46,8 @@ type Options struct {
 // API holds the routes. Its doors are handlers for a server.
 type API struct {
 	Options
-	mux *http.ServeMux
+	mux    *http.ServeMux
+	limits *limits
 }
 
 // New returns an API.
@@ -59,7 +64,13 @@ func New(o Options) (*API, error) {
 	if o.Doctor == nil {
 		o.Doctor = func(context.Context) []client.Finding { return nil }
 	}
-	a := &API{Options: o, mux: http.NewServeMux()}
+	if o.Refused == nil {
+		o.Refused = func(string) {}
+		if m, counts := o.Engine.Meter.(interface{ Refused(string) }); counts {
+			o.Refused = m.Refused
+		}
+	}
+	a := &API{Options: o, mux: http.NewServeMux(), limits: newLimits(o.Refused)}
 	described := a.describe()
 	for _, r := range a.routes() {
 		r.register(described, a.problem)
@@ -125,6 +136,10 @@ func (a *API) describe() huma.API {
 // serve runs a call whose caller is known through the routes.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if err := a.limits.known(w, r); err != nil {
+		a.fail(w, r, err)
+		return
+	}
 	if !strings.HasPrefix(r.URL.Path, "/v1/") {
 		a.mux.ServeHTTP(w, r)
 		return

@@ -46,8 +46,10 @@ func (a *API) takeBody(w http.ResponseWriter, r *http.Request) (*http.Request, e
 	var late net.Error
 	switch {
 	case errors.As(err, &tooLarge):
+		a.Refused(refusedBody)
 		return r, core.Errorf(core.Invalid, "the body is larger than %s, which is the most that is read", named)
 	case errors.As(err, &late) && late.Timeout():
+		a.Refused(refusedSlow)
 		return r, core.Errorf(core.Invalid, "the body did not arrive within %s", bodyTime)
 	case err != nil:
 		return r, core.Errorf(core.Invalid, "the body could not be read to its end")

@@ -65,7 +65,7 @@ spec: {allow: {review_requests: {roles: [prod-db]}}}
 // A harness is the API on a real engine and a real store, with everything outside played.
 type harness struct {
 	*API
-	t      *testing.T
+	t      testing.TB
 	engine *engine.Engine
 	oncall *rota
 	jobs   *workers
@@ -182,7 +182,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func openStore(t *testing.T) *store.Store {
+func openStore(t testing.TB) *store.Store {
 	t.Helper()
 	from, err := migrated()
 	must(t, err)
@@ -195,14 +195,14 @@ func openStore(t *testing.T) *store.Store {
 	return s
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func newHarness(t *testing.T, change ...func(*Options)) *harness {
+func newHarness(t testing.TB, change ...func(*Options)) *harness {
 	t.Helper()
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	roster := &core.Roster{
@@ -239,7 +239,7 @@ func newHarness(t *testing.T, change ...func(*Options)) *harness {
 // A reply is an answer as a test reads it.
 type reply struct {
 	*httptest.ResponseRecorder
-	t *testing.T
+	t testing.TB
 }
 
 // local sends a call through the socket's door, as the server's own user.

@@ -19,9 +19,9 @@ func TestBodiesThatCouldBeReadInTwoWaysAreRefused(t *testing.T) {
 		{"annotations of one's own", `{"roles":["prod-db"],"annotations":{"pagerduty_services":["Mine"]}}`, "annotations is not known"},
 		{"an author of one's own", `{"roles":["prod-db"],"author":"rev@example.com"}`, "author is not known"},
 		{"a misspelt key", `{"role":["prod-db"]}`, `did you mean "roles"?`},
-		{"nesting without end", strings.Repeat("[", 100_000), "must be an object, not a list"},
-		{"nesting in a field", `{"roles":` + strings.Repeat("[", 100_000), "must be text, not a list"},
-		{"objects without end", `{"roles":` + strings.Repeat(`{"a":`, 100_000), "must be a list, not an object"},
+		{"B080 nesting without end", strings.Repeat("[", 100_000), "must be an object, not a list"},
+		{"B080 nesting in a field", `{"roles":` + strings.Repeat("[", 100_000), "must be text, not a list"},
+		{"B080 objects without end", `{"roles":` + strings.Repeat(`{"a":`, 100_000), "must be a list, not an object"},
 		{"another type", `{"roles":"prod-db"}`, "roles must be a list"},
 		{"a number for text", `{"roles":[7]}`, "roles[0] must be text"},
 		{"a text for a truth", `{"dry_run":"yes"}`, "dry_run must be true or false"},
@@ -31,15 +31,15 @@ func TestBodiesThatCouldBeReadInTwoWaysAreRefused(t *testing.T) {
 		{"two objects", `{"roles":["prod-db"]}{"roles":["admin"]}`, "more in the body than one"},
 		{"half an object", `{"roles":["prod-db"]`, "not valid JSON"},
 		{"no JSON", `roles=prod-db`, "not valid JSON"},
-		{"broken UTF-8", "{\"reason\":\"\xff\xfe\"}", "not valid UTF-8"},
-		{"half a surrogate pair", `{"reason":"\ud800"}`, "surrogate"},
-		{"half a surrogate pair in a key", `{"re\udfffason":"x"}`, "surrogate"},
-		{"a NUL", `{"reason":"a\u0000b"}`, "NUL"},
-		{"a raw NUL", "{\"reason\":\"a\x00b\"}", "not valid JSON"},
+		{"B083 broken UTF-8", "{\"reason\":\"\xff\xfe\"}", "not valid UTF-8"},
+		{"B083 half a surrogate pair", `{"reason":"\ud800"}`, "surrogate"},
+		{"B083 half a surrogate pair in a key", `{"re\udfffason":"x"}`, "surrogate"},
+		{"B083 a NUL", `{"reason":"a\u0000b"}`, "NUL"},
+		{"B083 a raw NUL", "{\"reason\":\"a\x00b\"}", "not valid JSON"},
 		{"a line break", `{"roles":["prod-db"],"reason":"a\nb"}`, "control character"},
-		{"10,000 roles", `{"roles":["` + strings.Repeat(`r","`, 9_999) + `r"]}`, "300"},
-		{"a long reason", `{"roles":["prod-db"],"reason":"` + strings.Repeat("x", 100_000) + `"}`, "4096"},
-		{"10 MiB of reason", `{"roles":["prod-db"],"reason":"` + strings.Repeat("x", 10<<20) + `"}`, "1 MiB"},
+		{"B084 10,000 roles", `{"roles":["` + strings.Repeat(`r","`, 9_999) + `r"]}`, "300"},
+		{"B084 a long reason", `{"roles":["prod-db"],"reason":"` + strings.Repeat("x", 100_000) + `"}`, "4096"},
+		{"B084 10 MiB of reason", `{"roles":["prod-db"],"reason":"` + strings.Repeat("x", 10<<20) + `"}`, "1 MiB"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestBodiesThatCouldBeReadInTwoWaysAreRefused(t *testing.T) {
 	}
 }
 
-func TestManyCombiningMarksAreJustText(t *testing.T) {
+func TestB083ManyCombiningMarksAreJustText(t *testing.T) {
 	h := newHarness(t)
 	r := into[client.Request](h.as("bob@example.com", "POST", "/v1/requests", `{"roles":["prod-db"],"reason":"a`+strings.Repeat("\u0301", 1000)+`"}`))
 	if !strings.HasPrefix(r.Reason, "a\u0301") {

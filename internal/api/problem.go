@@ -88,8 +88,15 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 // fail answers with a problem.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.problem(r.Context(), err)
+	if p.Status == http.StatusUnauthorized {
+		if err := a.limits.unknown(w, r); err != nil {
+			p = a.problem(r.Context(), err)
+		}
+	}
 	for name, values := range p.GetHeaders() {
-		w.Header()[name] = values
+		if w.Header().Get(name) == "" {
+			w.Header()[name] = values
+		}
 	}
 	writeJSON(w, p.Status, p.ContentType(""), p)
 }
@@ -120,15 +127,26 @@ func refusal(id string, status int, msg string, errs []error) *Problem {
 	return p
 }
 
-// guard gives every call an id, and turns a panic into a problem.
-func (a *API) guard(next http.HandlerFunc) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := "call_" + a.Engine.NewID()
-		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
-		w.Header().Set("X-Request-Id", id)
-		defer a.recover(w, r)
-		next(w, r)
-	})
+// guard gives every call an id, holds it to the limits, and turns a panic into a problem.
+func (a *API) guard(next http.HandlerFunc) http.Handler { return &guarded{a, next} }
+
+// A guarded handler is a door. Server takes from it who counts refusals.
+type guarded struct {
+	*API
+	next http.HandlerFunc
+}
+
+// ServeHTTP answers a call that is within the limits.
+func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := "call_" + g.Engine.NewID()
+	r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+	w.Header().Set("X-Request-Id", id)
+	defer g.recover(w, r)
+	if err := g.limits.admit(w, r); err != nil {
+		g.fail(w, r, err)
+		return
+	}
+	g.next(w, r)
 }
 
 // recover answers for a handler that panicked.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,12 +16,20 @@ import (
 	"github.com/sallyport/sallyport/internal/core"
 )
 
-// Server returns a server for a door: bounded in what it reads and how long it waits. What a
-// call may take is the route's business, as some wait on purpose. Shutdown ends those.
+// Server returns a server for a door: bounded in what it reads, how long it waits and how many
+// connections it holds. What a call may take is the route's business, as some wait on purpose.
+// Shutdown ends those. It speaks HTTP/1.1 only: nothing here needs the streams of HTTP/2, which
+// one connection can open without end.
 func Server(door http.Handler) *http.Server {
+	refused := func(string) {}
+	if g, is := door.(*guarded); is {
+		refused = g.Refused
+	}
 	stop, cancel := context.WithCancel(context.Background())
 	s := &http.Server{
-		Handler:           door,
+		Protocols:         new(http.Protocols),
+		ConnState:         newConnections(refused).changed,
+		Handler:           incoming(door),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -29,11 +38,30 @@ func Server(door http.Handler) *http.Server {
 		},
 		ConnContext: withPeer,
 	}
+	s.Protocols.SetHTTP1(true)
 	s.RegisterOnShutdown(cancel)
 	return s
 }
 
+// incoming completes what net/http does for a request. It bounds how long a body takes, whether a
+// handler reads it or not: net/http reads what is left of one before it answers, and sets no
+// time for that. And it tells of TLS below Strict, which net/http does not see.
+func incoming(door http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if t, is := r.Context().Value(tlsKey{}).(*tls.Conn); is {
+			state := t.ConnectionState() // its handshake is done: a request came through it
+			r.TLS = &state
+		}
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // every connection has one
+		}
+		door.ServeHTTP(w, r)
+	})
+}
+
 type stoppingKey struct{}
+
+type tlsKey struct{}
 
 // stopping returns a context that ends when the server begins to stop.
 func stopping(ctx context.Context) context.Context {
@@ -43,10 +71,14 @@ func stopping(ctx context.Context) context.Context {
 	return context.Background()
 }
 
-// withPeer puts who is at the other end of a Unix socket into the context of its calls.
+// withPeer puts who is at the other end into the context of a connection's calls: of a Unix
+// socket the process, of TLS its state.
 func withPeer(ctx context.Context, c net.Conn) context.Context {
 	if s, wrapped := c.(*strictConn); wrapped {
 		c = s.Conn
+	}
+	if t, is := c.(*tls.Conn); is {
+		return context.WithValue(ctx, tlsKey{}, t)
 	}
 	u, unix := c.(*net.UnixConn)
 	if !unix {

@@ -93,7 +93,7 @@ func raw(t *testing.T, address, text string) string {
 	return string(b)
 }
 
-func TestRequestsThatCouldBeSmuggledAreAnswered400AndClosed(t *testing.T) {
+func TestB088RequestsThatCouldBeSmuggledAreAnswered400AndClosed(t *testing.T) {
 	h := newHarness(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -158,7 +158,7 @@ func TestRequestsThatCouldBeSmuggledAreAnswered400AndClosed(t *testing.T) {
 
 func TestAServerWaitsForNobodyForEver(t *testing.T) {
 	s := Server(http.NotFoundHandler())
-	if s.ReadHeaderTimeout != 5*time.Second || s.IdleTimeout == 0 || s.MaxHeaderBytes != 64<<10 {
+	if s.ReadHeaderTimeout != 5*time.Second || s.IdleTimeout != 2*time.Minute || s.MaxHeaderBytes != 64<<10 {
 		t.Errorf("server %+v", s)
 	}
 }

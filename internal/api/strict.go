@@ -5,6 +5,8 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 )
 
 // Strict returns a listener whose connections carry only HTTP that nobody can read in two
@@ -32,12 +34,43 @@ const spoiled = ":\r\n\r\n"
 // maxLine is how much of a header line is kept to look at; the names and lengths that matter are shorter.
 const maxLine = 256
 
+// Whoever does not take so many bytes of an answer in so long has gone.
+const (
+	writeTime  = 30 * time.Second
+	writePiece = 64 << 10
+)
+
 // A strictConn looks at every header before net/http does. It is read by one goroutine at a time.
 type strictConn struct {
 	net.Conn
 	framing  framing
 	leftover []byte // looked at, and not read yet
 	broken   bool   // nothing comes any more
+	timed    atomic.Bool
+}
+
+// Write gives every piece of an answer its time, where the handler has set none of its own.
+func (c *strictConn) Write(p []byte) (written int, err error) {
+	for first := true; first || len(p) > 0; first = false {
+		if !c.timed.Load() {
+			if err := c.Conn.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+				return written, err
+			}
+		}
+		n, err := c.Conn.Write(p[:min(len(p), writePiece)])
+		written += n
+		if err != nil {
+			return written, err
+		}
+		p = p[n:]
+	}
+	return written, nil
+}
+
+// SetWriteDeadline is a handler's own.
+func (c *strictConn) SetWriteDeadline(t time.Time) error {
+	c.timed.Store(!t.IsZero())
+	return c.Conn.SetWriteDeadline(t)
 }
 
 // Read reads what has been looked at. After something that is refused, nothing follows.

@@ -17,6 +17,7 @@ import (
 	"github.com/sallyport/sallyport/internal/config"
 	"github.com/sallyport/sallyport/internal/connector/all"
 	"github.com/sallyport/sallyport/internal/core"
+	"github.com/sallyport/sallyport/internal/egress"
 	"github.com/sallyport/sallyport/internal/engine"
 	"github.com/sallyport/sallyport/internal/jobs"
 	"github.com/sallyport/sallyport/internal/pagerduty"
@@ -80,6 +81,10 @@ func replicaName(c config.Config) string {
 }
 
 func (a *App) build(ctx context.Context) error {
+	allow, err := egress.ParseAllow(a.Config.Egress.Allow)
+	if err != nil {
+		return err
+	}
 	last, err := a.lastWritten(ctx)
 	if err != nil {
 		return err
@@ -100,6 +105,7 @@ func (a *App) build(ctx context.Context) error {
 		Logger:    a.Log,
 		Version:   a.Version,
 		Observe:   a.Metrics.Called,
+		HTTP:      egress.NewClient(egress.Options{Policy: egress.Administrator, Allow: allow}), // only administrators set an account's addresses
 	})
 	a.jobs, err = jobs.New(jobs.Options{Store: a.store, Verbs: verbs{a}, Clock: a.clock, Logger: a.Log})
 	if err != nil {
@@ -110,6 +116,7 @@ func (a *App) build(ctx context.Context) error {
 		Meter: a.Metrics, NewID: newID, Log: a.Log, Terms: terms(c), Reviewer: c.Annotations.Reviewer,
 		MaxStale: c.OnCall.MaxStaleness, PublicURL: c.PublicURL, Replica: a.replica, CheckTarget: all.Check,
 		DocumentsChanged:  a.documentsChanged,
+		MayHaveToken:      allow.Names,
 		OperationsAccount: c.Operations.Account, OperationsService: c.Operations.Service,
 	})
 	a.Metrics.Watch(a.accounts.Status, a.jobs.Queue, a.store.Commits)

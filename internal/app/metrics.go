@@ -23,6 +23,7 @@ type Metrics struct {
 	pending   prometheus.Gauge
 	open      prometheus.Gauge
 	calls     *prometheus.HistogramVec
+	refused   *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics in a registry of their own.
@@ -45,9 +46,12 @@ func NewMetrics() *Metrics {
 			Name: "sallyport_pagerduty_call_seconds", Help: "Calls to PagerDuty, by operation and HTTP status (0: no answer).",
 			Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"account", "op", "status"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sallyport_http_refused_total", Help: "Calls and connections beyond a limit, by which.",
+		}, []string{"reason"}),
 		open: gauge("sallyport_incidents_unfinished", "Incidents that PagerDuty has not been told everything about."),
 	}
-	m.registry.MustRegister(m.decisions, m.ended, m.lag, m.overdue, m.pending, m.open, m.calls,
+	m.registry.MustRegister(m.decisions, m.ended, m.lag, m.overdue, m.pending, m.open, m.calls, m.refused,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -87,6 +91,9 @@ func (m *Metrics) Waiting(pending, unfinished int) {
 func (m *Metrics) Called(c pagerduty.Call) {
 	m.calls.WithLabelValues(c.Account, c.Op, strconv.Itoa(c.Status)).Observe(c.Duration.Seconds())
 }
+
+// Refused counts a call or a connection that is beyond a limit.
+func (m *Metrics) Refused(reason string) { m.refused.WithLabelValues(reason).Inc() }
 
 // Watch reads the accounts, the jobs and the database whenever metrics are asked for.
 func (m *Metrics) Watch(accounts func() []pagerduty.Status, queue func() (waiting int, oldest time.Duration), commits func() int64) {

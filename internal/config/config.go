@@ -31,6 +31,12 @@ type Config struct {
 	Log         Log
 	MetricsAt   string // HOST:PORT of /metrics; empty: on the socket only
 	Operations  Operations
+	Egress      Egress
+}
+
+// Egress says where calls to other systems may go besides public addresses.
+type Egress struct {
+	Allow []string // ranges of addresses, and hosts with their port
 }
 
 // OnCall says how fresh on-call data is.

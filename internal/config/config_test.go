@@ -83,6 +83,7 @@ auth: {local_admin: false}
 log: {level: debug, format: json}
 metrics: {listen: "127.0.0.1:9090"}
 operations: {account: main, service: Operations}
+egress: {allow: [10.0.0.0/8, "vault:8200"]}
 `
 
 func TestAFileSetsEverything(t *testing.T) {
@@ -99,6 +100,7 @@ func TestAFileSetsEverything(t *testing.T) {
 		Log:         Log{Level: "debug", Format: "json"},
 		MetricsAt:   "127.0.0.1:9090",
 		Operations:  Operations{Account: "main", Service: "Operations"},
+		Egress:      Egress{Allow: []string{"10.0.0.0/8", "vault:8200"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

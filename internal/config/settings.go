@@ -101,6 +101,9 @@ func settings() []setting {
 			func(c *Config) *string { return &c.Operations.Account }, notEmpty),
 		str("operations.service", "", "The PagerDuty service that is paged when access cannot be removed.",
 			func(c *Config) *string { return &c.Operations.Service }, notEmpty),
+
+		list("egress.allow", "", "Addresses that calls to other systems may reach although they are not public,\nand hosts that may be given credentials: 10.20.0.0/16, vault.example.com:8200.",
+			func(c *Config) *[]string { return &c.Egress.Allow }),
 	}
 }
 

@@ -1,5 +1,10 @@
 package core
 
+import (
+	"net/url"
+	"strings"
+)
+
 // An Account is one PagerDuty subdomain: region, credentials, sender e-mail.
 type Account struct {
 	Name                            string
@@ -9,6 +14,18 @@ type Account struct {
 	APIToken                        SecretRef
 	FromEmail                       string
 	RESTURL, EventsURL, IdentityURL string // overrides; empty: the region's
+}
+
+// Elsewhere returns the addresses of an account that are not PagerDuty's own.
+func (a Account) Elsewhere() []string {
+	var out []string
+	for _, address := range []string{a.RESTURL, a.EventsURL, a.IdentityURL} {
+		u, err := url.Parse(address)
+		if err != nil || address != "" && (u.Scheme != "https" || u.Port() != "" && u.Port() != "443" || !strings.HasSuffix("."+u.Hostname(), ".pagerduty.com")) {
+			out = append(out, address)
+		}
+	}
+	return out
 }
 
 // A SecretRef names a value that a provider keeps: "secret:NAME", "env:NAME" or "file:PATH".

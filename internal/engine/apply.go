@@ -32,7 +32,7 @@ func (e *Engine) Apply(ctx context.Context, a Actor, items []manifest.Item, dryR
 		for _, item := range items {
 			applied, err := e.put(tx, a, item)
 			if err == nil {
-				err = guard(before, a, applied)
+				err = e.guard(before, a, applied)
 			}
 			if err != nil {
 				return err

@@ -35,6 +35,7 @@ type Options struct {
 
 	CheckTarget      func(core.Target) error // refuses settings that a connector does not know; default: takes all
 	DocumentsChanged func(context.Context)   // called after documents changed; default: nobody is
+	MayHaveToken     func(url string) bool   // opens a host that is not PagerDuty's to an account's token; default: none
 
 	OperationsAccount, OperationsService string // paged when access cannot be removed; empty: nobody is
 }
@@ -72,6 +73,9 @@ func New(o Options) *Engine {
 	}
 	if o.Terms.MaxGlobal == 0 {
 		o.Terms.MaxGlobal = core.DefaultTerms().MaxGlobal
+	}
+	if o.MayHaveToken == nil {
+		o.MayHaveToken = func(string) bool { return false }
 	}
 	if o.Replica == "" {
 		o.Replica = o.NewID()

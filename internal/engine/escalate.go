@@ -14,9 +14,12 @@ var reserved = []string{LocalAdmin, engineActor.User, reviewerActor.User, "syste
 // guard refuses what somebody may not store although they may store documents of the kind:
 // whoever may edit roles and users could else make themselves anything. before are the roles
 // and users as they were.
-func guard(before *core.Directory, a Actor, applied Applied) error {
-	if a.Admin || applied.Action == "unchanged" || isAdministrator(before, a) {
+func (e *Engine) guard(before *core.Directory, a Actor, applied Applied) error {
+	if a.Admin || applied.Action == "unchanged" {
 		return nil
+	}
+	if isAdministrator(before, a) {
+		return e.guardToken(a, applied)
 	}
 	switch applied.Kind {
 	case "pagerduty_account":
@@ -34,6 +37,35 @@ func guard(before *core.Directory, a Actor, applied Applied) error {
 	default:
 		return nil
 	}
+}
+
+// guardToken keeps the credentials of PagerDuty accounts from hosts that nobody on the
+// server's own host has vouched for. A reference says only where a value is, so that whoever
+// may write one could have any variable of the server sent anywhere.
+func (e *Engine) guardToken(a Actor, applied Applied) error {
+	if applied.Kind != "pagerduty_account" {
+		return nil
+	}
+	now, err := manifest.Account(applied.Document)
+	if err != nil {
+		return err
+	}
+	var old core.Account
+	if applied.Before != "" {
+		before := applied.Document
+		before.Body = applied.Before
+		if old, err = manifest.Account(before); err != nil {
+			return err
+		}
+	}
+	for _, address := range now.Elsewhere() {
+		vouched := now.APIToken == old.APIToken && slices.Contains(old.Elsewhere(), address)
+		if !vouched && !e.MayHaveToken(address) {
+			return core.Errorf(core.Refused, "%s may not have the credentials of pagerduty_account %s sent to %s, which is not PagerDuty's", a.Name(), now.Name, address).
+				WithHint("name the host in the server's configuration, as in egress.allow: [proxy.example.com:443], or apply this on the server's own host")
+		}
+	}
+	return nil
 }
 
 // guardDelete keeps the connections to the outside with the administrators.

@@ -23,7 +23,7 @@ func TestWhoeverEditsRolesAndUsersMakesNobodyMoreThanTheyAre(t *testing.T) {
 		{"a role that may read the audit log", `{kind: role, version: v7, metadata: {name: r2}, spec: {allow: {rules: [{resources: [audit], verbs: [read]}]}}}`, "may not give role r2"},
 		{"somebody else's address at PagerDuty", `{kind: user, version: v2, metadata: {name: ed}, spec: {roles: [editor], traits: {pagerduty_email: [ann@example.com]}}}`, "only administrators"},
 		{"a bot without its owner", `{kind: user, version: v2, metadata: {name: bot}, spec: {roles: []}}`, "only administrators"},
-		{"an account at another address", `{kind: pagerduty_account, version: v1, metadata: {name: a}, spec: {api_token: "file:/etc/hostname", rest_url: "http://127.0.0.1:1"}}`, "only administrators"},
+		{"another account", `{kind: pagerduty_account, version: v1, metadata: {name: a}, spec: {api_token: "file:/etc/hostname", rest_url: "https://api.eu.pagerduty.com"}}`, "only administrators"},
 		{"a target", `{kind: target, version: v1, metadata: {name: demo}, spec: {connector: memory, resources: [db]}}`, "only administrators"},
 	}
 	for _, tt := range tests {
@@ -43,5 +43,49 @@ func TestWhoeverEditsRolesAndUsersMakesNobodyMoreThanTheyAre(t *testing.T) {
 	}
 	if err := h.Delete(t.Context(), as("ed"), "target", "demo"); core.KindOf(err) != core.Refused {
 		t.Errorf("deleting a target: %v, want it refused", err)
+	}
+}
+
+// B063: a reference proves nothing about who writes it, so the host that gets its value is
+// settled on the server's own host: by its administrator there, or by its configuration.
+func TestB063ATokenGoesToNoHostThatTheServersOwnHostHasNotVouchedFor(t *testing.T) {
+	h := newHarness(t)
+	h.MayHaveToken = func(url string) bool { return url == "https://proxy.example.com" }
+	account := func(spec string) string {
+		return "{kind: pagerduty_account, version: v1, metadata: {name: second}, spec: {" + spec + "}}"
+	}
+	h.apply("{kind: user, version: v2, metadata: {name: root}, spec: {roles: [admin]}}")
+	h.apply(account(`api_token: "env:PD", rest_url: "http://127.0.0.1:1"`)) // by the host's administrator
+	tests := []struct {
+		name, spec string
+		refused    string
+	}{
+		{"another host for the same token", `api_token: "env:PD", rest_url: "https://evil.example"`, "https://evil.example"},
+		{"another host for another token", `api_token: "env:SALLYPORT_DATABASE", rest_url: "https://evil.example"`, "https://evil.example"},
+		{"another token for the host", `api_token: "env:SALLYPORT_DATABASE", rest_url: "http://127.0.0.1:1"`, "http://127.0.0.1:1"},
+		{"another port", `api_token: "env:PD", rest_url: "http://127.0.0.1:2"`, "http://127.0.0.1:2"},
+		{"events elsewhere", `api_token: "env:PD", rest_url: "http://127.0.0.1:1", events_url: "https://evil.example"`, "https://evil.example"},
+		{"sign-in elsewhere", `api_token: "env:PD", identity_url: "https://evil.example"`, "https://evil.example"},
+		{"a host with PagerDuty's name in it", `api_token: "env:PD", rest_url: "https://api.pagerduty.com.evil.example"`, "evil.example"},
+		{"a host that ends like PagerDuty's", `api_token: "env:PD", rest_url: "https://evilpagerduty.com"`, "evilpagerduty.com"},
+		{"PagerDuty without TLS", `api_token: "env:PD", rest_url: "http://api.pagerduty.com"`, "http://api.pagerduty.com"},
+		{"PagerDuty at another port", `api_token: "env:PD", rest_url: "https://api.pagerduty.com:8443"`, ":8443"},
+		{"something else of the account", `api_token: "env:PD", rest_url: "http://127.0.0.1:1", from_email: bot@example.com`, ""},
+		{"PagerDuty's own", `api_token: "env:PD2", rest_url: "https://api.eu.pagerduty.com"`, ""},
+		{"a host of the configuration", `api_token: "env:PD2", rest_url: "https://proxy.example.com"`, ""},
+	}
+	for _, tt := range tests {
+		items, err := manifest.Read([]byte(account(tt.spec)))
+		h.must(err)
+		_, err = h.Apply(t.Context(), as("root"), items, true)
+		switch {
+		case tt.refused == "" && err != nil:
+			t.Errorf("%s: %v", tt.name, err)
+		case tt.refused != "" && (core.KindOf(err) != core.Refused || !strings.Contains(words(err), tt.refused) || !strings.Contains(words(err), "egress.allow")):
+			t.Errorf("%s: %v, want it refused", tt.name, err)
+		}
+		if _, err := h.Apply(t.Context(), admin, items, true); err != nil {
+			t.Errorf("%s, by the host's administrator: %v", tt.name, err)
+		}
 	}
 }

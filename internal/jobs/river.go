@@ -243,7 +243,7 @@ func snoozes(metadata []byte) int {
 // backOff grows from one second to thirty.
 func backOff(tries int) time.Duration {
 	d := min(time.Second<<min(tries, 5), 24*time.Second)
-	return d + rand.N(d/4)
+	return d + rand.N(d/4) //nolint:gosec // it spreads tries; nobody gains by guessing it
 }
 
 type retryPolicy struct{}

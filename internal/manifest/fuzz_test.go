@@ -4,7 +4,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/core"
 )
@@ -43,6 +45,27 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, item := range items {
 			sameAfterWriting(t, item.Document)
+		}
+	})
+}
+
+func FuzzDuration(f *testing.F) {
+	for _, s := range []string{"", "0", "60060", "1h30m", "8h0m0s", "7d", "2w", "1w1d1h", "-1h", "1e3h", "999999w", "1.5h", "9223372036854775807ns", "h", "7d7", "+1h", strings.Repeat("9", 1000)} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		d, err := Duration(s)
+		if err != nil {
+			if core.KindOf(err) != core.Invalid || len(err.Error()) > 200 {
+				t.Errorf("%q: %v", s, err)
+			}
+			return
+		}
+		if d < 0 || d > 2*longest {
+			t.Errorf("%q is %v", s, d)
+		}
+		if again, err := Duration(shortDuration(d)); d%time.Microsecond == 0 && (err != nil || again != d) {
+			t.Errorf("%q is %v, written %s, read as %v (%v)", s, d, shortDuration(d), again, err)
 		}
 	})
 }

@@ -21,7 +21,7 @@ func Duration(s string) (time.Duration, error) {
 	}
 	d, err := parseDuration(s)
 	if err != nil {
-		return 0, wrong("%q is not a duration", s).WithHint(durationHint)
+		return 0, wrong("%.40q is not a duration", s).WithHint(durationHint)
 	}
 	return d, nil
 }

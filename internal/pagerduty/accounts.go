@@ -24,7 +24,7 @@ type AccountsOptions struct {
 	OnChange func(account string, was, now *core.Roster)
 
 	SyncEvery time.Duration
-	HTTP      *http.Client
+	HTTP      *http.Client // carries the calls of every account
 	Now       func() time.Time
 	Random    func() float64
 	Logger    *slog.Logger

@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -41,7 +42,8 @@ type Options struct {
 	Token func(ctx context.Context) (string, error)
 	// Reject tells a caching source that PagerDuty refused this token; Token is then asked once more.
 	Reject func(token string)
-	// HTTP carries the calls. Redirects are never followed, whatever it says.
+	// HTTP carries the calls. Redirects are never followed, whatever it says. Where it may
+	// connect is its own affair: package egress makes such clients.
 	HTTP    *http.Client
 	Now     func() time.Time
 	Random  func() float64 // in [0,1), for jitter
@@ -151,9 +153,23 @@ func (c *Client) do(ctx context.Context, k call, out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(data, out); err != nil {
-		return c.odd(k, "the answer does not have the form it should: "+clip(err.Error(), 200))
+		return c.odd(k, "the answer does not have the form it should"+misfit(err))
 	}
 	return nil
+}
+
+// misfit tells what does not fit, without a word of the answer: it may repeat the credentials.
+func misfit(err error) string {
+	var wrong *json.UnmarshalTypeError
+	var moment *time.ParseError
+	switch {
+	case errors.As(err, &wrong):
+		kind, _, _ := strings.Cut(wrong.Value, " ") // "number 7"
+		return ": " + clip(wrong.Field, 100) + " is a " + kind
+	case errors.As(err, &moment):
+		return ": a time in it is none"
+	}
+	return ""
 }
 
 // odd is the error for a success that cannot be read. For a write it is doubtful, never success.
@@ -281,18 +297,15 @@ func (c *Client) send(ctx context.Context, k call, body []byte, token string) ([
 			req.Header.Set("From", c.account.FromEmail) // PagerDuty: required on writes with an account key
 		}
 	}
-	data, header, e := c.exchange(req, k.op)
-	if e != nil {
-		e.scrub(token)
-	}
-	return data, header, e
+	return c.exchange(req, k.op, token)
 }
 
-// exchange sends a request, of any of PagerDuty's APIs, and tells success from all else.
-func (c *Client) exchange(req *http.Request, op string) ([]byte, http.Header, *Error) {
+// exchange sends a request, of any of PagerDuty's APIs, and tells success from all else. No
+// error repeats the secret that was sent.
+func (c *Client) exchange(req *http.Request, op, secret string) ([]byte, http.Header, *Error) {
 	c.sent.Add(1)
 	began := time.Now()
-	data, header, e := roundTrip(c.http, req, op)
+	data, header, e := roundTrip(c.http, req, op, secret)
 	seen := Call{Account: c.account.Name, Op: op, Status: http.StatusOK, Duration: time.Since(began)}
 	if e != nil {
 		seen.Status, seen.Err = e.Status, e
@@ -301,7 +314,7 @@ func (c *Client) exchange(req *http.Request, op string) ([]byte, http.Header, *E
 	return data, header, e
 }
 
-func roundTrip(h *http.Client, req *http.Request, op string) ([]byte, http.Header, *Error) {
+func roundTrip(h *http.Client, req *http.Request, op, secret string) ([]byte, http.Header, *Error) {
 	writes := req.Method != http.MethodGet
 	resp, err := h.Do(req)
 	if err != nil {
@@ -310,7 +323,7 @@ func roundTrip(h *http.Client, req *http.Request, op string) ([]byte, http.Heade
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit+1))
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return nil, resp.Header, refusal(op, resp, data, writes)
+		return nil, resp.Header, refusal(op, resp, data, writes, secret)
 	}
 	e := &Error{Op: op, Status: resp.StatusCode, Doubtful: writes, malformed: true}
 	switch {

@@ -131,6 +131,14 @@ func TestATokenIsInNoError(t *testing.T) {
 	if s := fmt.Sprintf("%v %+v", err, errors.Unwrap(err)); strings.Contains(s, testToken) {
 		t.Error(s)
 	}
+	for before := 150; before < 210; before++ { // where the text is cut amid the token
+		for _, body := range []string{strings.Repeat("x", before) + testToken, `{"message":"` + strings.Repeat("x", before+100) + `\u006b` + testToken[1:] + `","errors":["` + strings.Repeat("x", before) + testToken + `"]}`} {
+			f.says("GET /abilities", 400, body)
+			if _, err := client(t, f).Abilities(t.Context()); strings.Contains(err.Error(), testToken[:4]) {
+				t.Error(err)
+			}
+		}
+	}
 }
 
 func TestARotatedKeyIsReadAgainAfterARefusal(t *testing.T) {

@@ -124,6 +124,10 @@ func (e *Error) forPeople(a core.Account) error {
 		hint = fmt.Sprintf("is rest_url of pagerduty_account %s right? What answers is not PagerDuty's API", a.Name)
 	case e.noSender():
 		hint = fmt.Sprintf("set from_email of pagerduty_account %s to the e-mail address of a user in PagerDuty", a.Name)
+	default:
+		if known := (*core.Error)(nil); errors.As(e.Err, &known) {
+			hint = known.Hint // the way there is barred, or not to be trusted
+		}
 	}
 	return &core.Error{Kind: kind, Msg: msg, Hint: hint, Err: e}
 }
@@ -131,12 +135,12 @@ func (e *Error) forPeople(a core.Account) error {
 // noSender reports whether the From header is the trouble: unknown (1008), malformed (1028) or missing (2016).
 func (e *Error) noSender() bool { return e.Code == 1008 || e.Code == 1028 || e.Code == 2016 }
 
-// scrub takes a token out of everything that may be shown.
-func (e *Error) scrub(token string) {
-	e.Message = strings.ReplaceAll(e.Message, token, "[secret]")
-	for i := range e.Errors {
-		e.Errors[i] = strings.ReplaceAll(e.Errors[i], token, "[secret]")
+// hide takes a secret out of a text that may be shown.
+func hide(text, secret string) string {
+	if secret == "" {
+		return text
 	}
+	return strings.ReplaceAll(text, secret, "[secret]")
 }
 
 // scopeOf is the OAuth scope of an operation: PagerDuty's specification names one for almost each, in this form.
@@ -149,14 +153,15 @@ func scopeOf(op string) string {
 	return noun + ".write"
 }
 
-// refusal makes an Error of an answer that is no success.
-func refusal(op string, resp *http.Response, body []byte, writes bool) *Error {
+// refusal makes an Error of an answer that is no success. The secret is taken out of what is
+// said before anything is cut, so that no part of it is left.
+func refusal(op string, resp *http.Response, body []byte, writes bool, secret string) *Error {
 	s := resp.StatusCode
 	e := &Error{Op: op, Status: s, RetryAfter: retryAfter(resp.Header)}
 	e.Credentials = s == http.StatusUnauthorized || s == http.StatusPaymentRequired || s == http.StatusForbidden
 	e.Doubtful = writes && (s >= 500 || s == http.StatusRequestTimeout)
-	e.read(body)
-	if loc := resp.Header.Get("Location"); s >= 300 && s < 400 {
+	e.read(body, secret)
+	if loc := hide(resp.Header.Get("Location"), secret); s >= 300 && s < 400 {
 		e.Message = "a redirect to " + clip(loc, 100) + " was not followed"
 	}
 	return e
@@ -164,7 +169,7 @@ func refusal(op string, resp *http.Response, body []byte, writes bool) *Error {
 
 // read parses PagerDuty's error shapes: an object with a list or (v3) an object of details,
 // {"error": ["…"]} and {status, message, errors} of the Events API, OAuth's, and what proxies send.
-func (e *Error) read(body []byte) {
+func (e *Error) read(body []byte, secret string) {
 	body = bytes.TrimSpace(body)
 	switch {
 	case len(body) == 0:
@@ -184,7 +189,7 @@ func (e *Error) read(body []byte) {
 		Errors      json.RawMessage `json:"errors"`
 	}
 	if json.Unmarshal(body, &outer) != nil {
-		e.Message = clip(string(body), 200)
+		e.Message = clip(hide(string(body), secret), 200)
 		return
 	}
 	e.Message, e.Errors = outer.Message, details(outer.Errors)
@@ -201,14 +206,14 @@ func (e *Error) read(body []byte) {
 	if outer.Description != "" {
 		e.Errors = append(e.Errors, outer.Description)
 	}
-	e.shorten()
+	e.shorten(secret)
 }
 
-func (e *Error) shorten() {
-	e.Message = clip(e.Message, 300)
+func (e *Error) shorten(secret string) {
+	e.Message = clip(hide(e.Message, secret), 300)
 	e.Errors = e.Errors[:min(len(e.Errors), 20)]
 	for i := range e.Errors {
-		e.Errors[i] = clip(e.Errors[i], 200)
+		e.Errors[i] = clip(hide(e.Errors[i], secret), 200)
 	}
 }
 
@@ -238,7 +243,7 @@ func details(raw json.RawMessage) []string {
 // unsent reports whether a request failed before a connection was there.
 func unsent(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") || core.KindOf(err) == core.Refused
 }
 
 // withoutURL drops the address from a transport's error: its query may name people.

@@ -134,9 +134,8 @@ func (c *Client) Enqueue(ctx context.Context, e Event) (string, error) {
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.agent)
-	answer, _, bad := c.exchange(req, op)
+	answer, _, bad := c.exchange(req, op, e.RoutingKey)
 	if bad != nil {
-		bad.scrub(e.RoutingKey)
 		return "", noList(bad.forPeople(c.account))
 	}
 	var out struct {

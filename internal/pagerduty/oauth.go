@@ -163,9 +163,8 @@ func (s *OAuth) ask(ctx context.Context) (oauthToken, error) {
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	asked := s.o.Now()
-	data, _, e := roundTrip(s.o.HTTP, req, op)
+	data, _, e := roundTrip(s.o.HTTP, req, op, secret)
 	if e != nil {
-		e.scrub(secret)
 		e.Doubtful = false // a token too many does no harm
 		// RFC 6749 answers 400 for invalid_client and invalid_scope.
 		e.Credentials = e.Credentials || e.Status == http.StatusBadRequest

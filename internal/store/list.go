@@ -57,7 +57,7 @@ func (l *list) where(condition string, args ...any) {
 func (l *list) write(text string, args ...any) {
 	for i, part := range strings.Split(text, "?") {
 		if i > 0 {
-			l.args = append(l.args, args[i-1])
+			l.args = append(l.args, args[i-1]) //nolint:gosec // callers give one for each ?
 			l.text.WriteString("$" + strconv.Itoa(len(l.args)))
 		}
 		l.text.WriteString(part)

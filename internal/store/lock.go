@@ -18,7 +18,7 @@ func openFolder(path string) (lock *os.File, err error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	if err := os.Chmod(path, 0o700); err != nil {
+	if err := os.Chmod(path, 0o700); err != nil { //nolint:gosec // a folder is entered by its x
 		return nil, fmt.Errorf("close the data folder to others: %w", err)
 	}
 	name := filepath.Join(path, "sallyport.lock")

@@ -195,7 +195,7 @@ func (s *Store) persist(batch []*write) error {
 
 // pause waits a little longer every time, and never as long as the replica beside us.
 func pause(n int) {
-	time.Sleep(time.Duration(n*n)*10*time.Millisecond + rand.N(20*time.Millisecond))
+	time.Sleep(time.Duration(n*n)*10*time.Millisecond + rand.N(20*time.Millisecond)) //nolint:gosec // it keeps replicas apart; nobody gains by guessing it
 }
 
 // attempt runs a batch in one transaction.
