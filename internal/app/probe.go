@@ -78,11 +78,17 @@ func (a *App) watchProbe(to prometheus.Registerer) {
 	to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sallyport_database_writable", Help: "1 where the last write to the database went well.",
 	}, func() float64 {
-		if a.probe.trouble() != nil {
+		if a.probe.trouble() != nil || a.store.Reserve() == 0 {
 			return 0
 		}
 		return 1
 	}))
+	if a.store.Reserve() < 0 {
+		return
+	}
+	to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sallyport_disk_reserve_bytes", Help: "Room kept back for ends of access; 0 where the disk is full and only they are written.",
+	}, func() float64 { return float64(a.store.Reserve()) }))
 }
 
 // withCure is an error in words, with what to do about it.

@@ -54,6 +54,7 @@ type Engine struct {
 	keys      keyLock
 	bell      bell
 	offCall   offCallWatch
+	expelled  atomic.Int64 // the revision whose locked users have nothing left
 }
 
 // New returns an engine.

@@ -29,6 +29,8 @@ func (s *Store) openSQLite(ctx context.Context, o Options) (err error) {
 	}
 	s.file = filepath.Join(o.Data, fileName)
 	s.name = "the database " + s.file
+	s.reserve.path, s.reserve.log = filepath.Join(o.Data, reserveName), s.log
+	_ = os.Remove(s.reserve.path) // to open the file takes room as well; it is made again afterwards
 	// Made here, so that it and the files beside it are ours alone from the start.
 	f, err := os.OpenFile(s.file, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
