@@ -87,6 +87,7 @@ type Evidence struct {
 	Start            time.Time `json:"start,omitzero" doc:"Absent: always has been."`
 	End              time.Time `json:"end,omitzero" doc:"Absent: without an end."`
 	FetchedAt        time.Time `json:"fetched_at,omitzero"`
+	FirstSeen        time.Time `json:"first_seen,omitzero" doc:"Only of a duty that was not planned: when PagerDuty first showed it."`
 }
 
 // A Decision is how a request ended.

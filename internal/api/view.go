@@ -66,7 +66,7 @@ func viewReason(r core.Reason) client.Reason {
 func viewEvidence(e core.Evidence) client.Evidence {
 	return client.Evidence{
 		Account: e.Account, User: e.User, Service: e.Service, EscalationPolicy: e.EscalationPolicy, Level: e.Level,
-		Schedule: e.Schedule, Start: e.Start.UTC(), End: e.End.UTC(), FetchedAt: e.FetchedAt.UTC(),
+		Schedule: e.Schedule, Start: e.Start.UTC(), End: e.End.UTC(), FetchedAt: e.FetchedAt.UTC(), FirstSeen: e.FirstSeen.UTC(),
 	}
 }
 

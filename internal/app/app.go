@@ -91,6 +91,7 @@ func (a *App) build(ctx context.Context) error {
 		Interest:  a.interest,
 		OnChange:  a.rosterChanged,
 		SyncEvery: c.OnCall.SyncEvery,
+		MinAge:    c.OnCall.MinOverrideAge,
 		Now:       a.clock.Now,
 		Logger:    a.Log,
 		Version:   a.Version,
@@ -103,7 +104,7 @@ func (a *App) build(ctx context.Context) error {
 	a.Engine = engine.New(engine.Options{
 		Store: a.store, OnCall: a.accounts, Pager: pager{a.accounts}, Targets: a.targets, Clock: a.clock, Jobs: a.jobs,
 		Meter: a.Metrics, NewID: newID, Log: a.Log, Terms: terms(c), Reviewer: c.Annotations.Reviewer,
-		MaxStale: c.OnCall.MaxStaleness, PublicURL: c.PublicURL, Replica: a.replica, CheckTarget: all.Check,
+		MaxStale: c.OnCall.MaxStaleness, MinAge: c.OnCall.MinOverrideAge, PublicURL: c.PublicURL, Replica: a.replica, CheckTarget: all.Check,
 		DocumentsChanged:  a.documentsChanged,
 		OperationsAccount: c.Operations.Account, OperationsService: c.Operations.Service,
 	})

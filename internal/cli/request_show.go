@@ -155,6 +155,9 @@ func dutyText(e client.Evidence) string {
 	if !e.End.IsZero() {
 		fmt.Fprintf(&b, ", until %s", stamp(e.End))
 	}
+	if !e.FirstSeen.IsZero() {
+		fmt.Fprintf(&b, ", a new duty: first seen %s", stamp(e.FirstSeen))
+	}
 	fmt.Fprintf(&b, " (PagerDuty %s, asked %s)", e.Account, e.FetchedAt.UTC().Format("02 Jan 06 15:04:05 UTC"))
 	return b.String()
 }

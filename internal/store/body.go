@@ -74,6 +74,7 @@ type evidenceBody struct {
 	Start            int64  `json:"start,omitempty"`
 	End              int64  `json:"end,omitempty"`
 	FetchedAt        int64  `json:"fetched_at,omitempty"`
+	FirstSeen        int64  `json:"first_seen,omitempty"`
 }
 
 type evaluationBody struct {
@@ -219,7 +220,7 @@ func bodyOfEvidence(e core.Evidence) evidenceBody {
 	return evidenceBody{
 		Account: e.Account, User: e.User, Service: e.Service, EscalationPolicy: e.EscalationPolicy,
 		Level: e.Level, Schedule: e.Schedule,
-		Start: micros(e.Start), End: micros(e.End), FetchedAt: micros(e.FetchedAt),
+		Start: micros(e.Start), End: micros(e.End), FetchedAt: micros(e.FetchedAt), FirstSeen: micros(e.FirstSeen),
 	}
 }
 
@@ -227,7 +228,7 @@ func (b evidenceBody) noun() core.Evidence {
 	return core.Evidence{
 		Account: b.Account, User: b.User, Service: b.Service, EscalationPolicy: b.EscalationPolicy,
 		Level: b.Level, Schedule: b.Schedule,
-		Start: moment(b.Start), End: moment(b.End), FetchedAt: moment(b.FetchedAt),
+		Start: moment(b.Start), End: moment(b.End), FetchedAt: moment(b.FetchedAt), FirstSeen: moment(b.FirstSeen),
 	}
 }
 
