@@ -305,7 +305,11 @@ func roundTrip(h *http.Client, req *http.Request, op string) ([]byte, http.Heade
 	writes := req.Method != http.MethodGet
 	resp, err := h.Do(req)
 	if err != nil {
-		return nil, nil, &Error{Op: op, Err: withoutURL(err), Doubtful: writes && !unsent(err), unsent: unsent(err)}
+		e := &Error{Op: op, Err: withoutURL(err), Doubtful: writes && !unsent(err), unsent: unsent(err), proxy: proxyOf(h, req)}
+		if e.proxy != "" {
+			e.Message = "by the proxy " + e.proxy
+		}
+		return nil, nil, e
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit+1))

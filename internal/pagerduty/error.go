@@ -2,6 +2,7 @@ package pagerduty
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,9 +33,10 @@ type Error struct {
 	Credentials bool // a key, scope or ability is the cause: a person must act
 	Err         error
 
-	local     bool // refused here, without a call
-	unsent    bool // nothing reached PagerDuty
-	malformed bool // a success that could not be read
+	local     bool   // refused here, without a call
+	unsent    bool   // nothing reached PagerDuty
+	proxy     string // what the call went through, and did not come back from
+	malformed bool   // a success that could not be read
 	html      bool
 	scoped    bool // 429 for one operation: the account has calls left
 }
@@ -114,6 +116,8 @@ func (e *Error) forPeople(a core.Account) error {
 	case e.Status == http.StatusForbidden:
 		msg = "PagerDuty denies this: " + e.Error()
 		hint = fmt.Sprintf("pagerduty_account %s needs a key or token with the scope %s", a.Name, scopeOf(e.Op))
+	case e.proxy != "":
+		hint = "calls to PagerDuty go through that proxy, because HTTPS_PROXY or HTTP_PROXY says so: check it, or set NO_PROXY"
 	case e.Credentials:
 		hint = fmt.Sprintf("check the credentials of pagerduty_account %s", a.Name)
 	case e.Status == http.StatusTooManyRequests:
@@ -238,7 +242,20 @@ func details(raw json.RawMessage) []string {
 // unsent reports whether a request failed before a connection was there.
 func unsent(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
+}
+
+// proxyOf names the proxy that a request goes through; empty: none.
+func proxyOf(h *http.Client, req *http.Request) string {
+	t, ok := cmp.Or(h.Transport, http.DefaultTransport).(*http.Transport)
+	if !ok || t.Proxy == nil {
+		return ""
+	}
+	u, err := t.Proxy(req)
+	if err != nil || u == nil {
+		return ""
+	}
+	return u.Host
 }
 
 // withoutURL drops the address from a transport's error: its query may name people.
