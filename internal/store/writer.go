@@ -191,9 +191,26 @@ func (s *Store) persist(batch []*write) error {
 		case s.reserve.give(err):
 			continue // there is room now for what is vital in it
 		case verdict != again || !s.retries || n == maxAttempts || time.Since(started) > s.patience:
-			return s.unavailable(err)
+			err = s.unavailable(err)
+			if s.postgres && time.Since(started) > s.patience {
+				s.refuseWaiting(err)
+			}
+			return err
 		}
 		pause(n)
+	}
+}
+
+// refuseWaiting answers those who came while a silent database was waited for: they have waited
+// as long as anybody should.
+func (s *Store) refuseWaiting(err error) {
+	for {
+		select {
+		case w := <-s.queue:
+			w.done <- err
+		default:
+			return
+		}
 	}
 }
 
