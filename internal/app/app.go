@@ -82,8 +82,13 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.store.CompareClock(ctx, a.Wall); err != nil {
+		return err
+	}
 	begun := time.Now()
-	a.clock = NewClock(a.Wall, func() time.Duration { return time.Since(begun) }, last)
+	// Replicas go by the clock of the database that they share: leases and ends mean the same to all of them.
+	shared := func() time.Time { return a.Wall().Add(a.store.Skew()) }
+	a.clock = NewClock(shared, func() time.Duration { return time.Since(begun) }, last)
 	c := a.Config
 	a.targets = &Targets{find: a.findTarget, secret: resolveSecret}
 	a.accounts = pagerduty.NewAccounts(pagerduty.AccountsOptions{

@@ -59,6 +59,9 @@ func (a *App) accountTroubles() []string {
 }
 
 func (a *App) clockTrouble() []string {
+	if skew := a.store.Skew(); skew.Abs() > clockTolerance {
+		return []string{fmt.Sprintf("clock: this host's is %s, whose time counts", apart(skew))}
+	}
 	if ahead := a.clock.Ahead(); ahead > clockTolerance {
 		return []string{fmt.Sprintf("clock: the wall clock was set back; time goes on %s ahead of it, so that no grant lasts longer", ahead)}
 	}
@@ -148,7 +151,18 @@ func (a *App) doctorDatabase(ctx context.Context) client.Finding {
 	return client.Finding{Check: "database", State: "ok", Text: a.database()}
 }
 
+// apart says how a clock differs from the database's, which is ahead of it by so much.
+func apart(skew time.Duration) string {
+	if skew < 0 {
+		return fmt.Sprintf("%s ahead of the database's", (-skew).Round(time.Second))
+	}
+	return fmt.Sprintf("%s behind the database's", skew.Round(time.Second))
+}
+
 func (a *App) doctorClock() client.Finding {
+	if skew := a.store.Skew(); skew.Abs() > clockTolerance {
+		return client.Finding{Check: "clock", State: "warning", Text: fmt.Sprintf("this host's is %s, whose time counts", apart(skew)), Cure: "set the clocks of both hosts right (NTP)"}
+	}
 	if ahead := a.clock.Ahead(); ahead > clockTolerance {
 		return client.Finding{Check: "clock", State: "warning", Text: fmt.Sprintf("the wall clock is %s behind the time that was already written down", ahead), Cure: "set the host's clock right (NTP)"}
 	}

@@ -46,6 +46,9 @@ func (a *App) probeDatabase(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		if err := a.store.CompareClock(ctx, a.Wall); err != nil && ctx.Err() == nil {
+			a.Log.WarnContext(ctx, "the clocks could not be compared", "error", err)
+		}
 		if now := a.store.Commits(); now != seen && a.probe.trouble() == nil {
 			seen = now
 			continue
@@ -83,7 +86,10 @@ func (a *App) watchProbe(to prometheus.Registerer) {
 		}
 		return 1
 	}))
-	if a.store.Reserve() < 0 {
+	if a.store.Shared() {
+		to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sallyport_clock_skew_seconds", Help: "How far the database's clock, which counts, is ahead of this host's.",
+		}, func() float64 { return a.store.Skew().Seconds() }))
 		return
 	}
 	to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -65,7 +65,8 @@ type Store struct {
 	file   string
 	opened os.FileInfo
 
-	reserve reserve // on SQLite
+	reserve reserve      // on SQLite
+	skew    atomic.Int64 // of PostgreSQL's clock, in nanoseconds
 
 	commits atomic.Int64
 
