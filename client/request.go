@@ -19,6 +19,7 @@ type Request struct {
 	Duration    string              `json:"duration" doc:"Of the access, from the moment it is active: 1h0m0s."`
 	StartAt     time.Time           `json:"start_at,omitzero" doc:"The access begins no earlier."`
 	Extends     string              `json:"extends,omitempty" doc:"The grant that this request would lengthen."`
+	Suggested   []string            `json:"suggested_reviewers,omitempty" doc:"Whom the roles that grant this suggest as reviewers."`
 	Annotations map[string][]string `json:"annotations"`
 	Thresholds  []Threshold         `json:"thresholds"`
 	Reviews     []Review            `json:"reviews"`

@@ -103,10 +103,10 @@ func TestF041ARevokedKeyIsNamedWithItsCureAndNeverReadAsNotOnCall(t *testing.T) 
 		t.Errorf("the request is %s, %v", r.State, err)
 	}
 
-	// A person mends the key; nobody restarts anything.
+	// A person mends the key; nobody restarts anything, and doctor asks anew.
 	s.PD.ClearFaults()
-	s.Account()
 	s.Must("doctor")
+	s.Account()
 	r, err := s.Client().Request(t.Context(), id, 90*time.Second)
 	if err != nil || r.State != "APPROVED" {
 		t.Errorf("the request is %s, %v", r.State, err)

@@ -29,7 +29,7 @@ func viewRequest(r core.Request) client.Request {
 	out := client.Request{
 		ID: r.ID, User: r.User, Author: r.Author, Roles: list(r.Roles, same), Resources: list(r.Resources, core.Resource.String),
 		Reason: r.Reason, State: string(r.State), CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(),
-		Duration: r.Duration.String(), StartAt: r.StartAt.UTC(), Extends: r.Extends,
+		Duration: r.Duration.String(), StartAt: r.StartAt.UTC(), Extends: r.Extends, Suggested: r.Suggested,
 		Annotations: map[string][]string{}, Thresholds: list(r.Thresholds, viewThreshold), Reviews: list(r.Reviews, viewReview),
 		Grants: []client.Grant{}, Incidents: []client.Incident{},
 	}

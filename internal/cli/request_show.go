@@ -55,7 +55,7 @@ func (s *shell) requestPage(r client.Request) error {
 	}
 	s.facts("ID", r.ID, "User", r.User, "Asked by", author, "Roles", strings.Join(r.Roles, ", "), "Resources", strings.Join(r.Resources, ", "),
 		"Reason", r.Reason, "Status", r.State, "For", duration(r.Duration), "Created", stamp(r.CreatedAt), "Starts", start,
-		"Expires", expires, "Extends", r.Extends)
+		"Expires", expires, "Extends", r.Extends, "Suggested reviewers", strings.Join(r.Suggested, ", "))
 	s.annotationLines(r.Annotations)
 	s.thresholdLines(r)
 	if r.Decision != nil {

@@ -25,6 +25,7 @@ type requestBody struct {
 	Decision    *decisionBody             `json:"decision,omitempty"`
 	Gives       map[string][]resourceBody `json:"gives,omitempty"`
 	Extends     string                    `json:"extends,omitempty"`
+	Suggested   []string                  `json:"suggested,omitempty"`
 }
 
 type resourceBody struct {
@@ -142,7 +143,7 @@ func bodyOfRequest(r core.Request) requestBody {
 		Roles: r.Roles, Resources: each(r.Resources, bodyOfResource), Reason: r.Reason,
 		Duration: r.Duration.Microseconds(), StartAt: micros(r.StartAt), Annotations: r.Annotations,
 		Thresholds: each(r.Thresholds, bodyOfThreshold), Sets: r.Sets, Rules: each(r.Rules, bodyOfRule),
-		Gives: eachIn(r.Gives, bodyOfResource), Extends: r.Extends,
+		Gives: eachIn(r.Gives, bodyOfResource), Extends: r.Extends, Suggested: r.Suggested,
 	}
 	if e := r.Evaluation; e.Outcome != "" || !e.At.IsZero() || len(e.Reasons)+len(e.Evidence)+len(e.Rules) > 0 {
 		b.Evaluation = &evaluationBody{
@@ -166,7 +167,7 @@ func (b requestBody) fill(r *core.Request) {
 	r.Roles, r.Resources, r.Reason = b.Roles, each(b.Resources, resourceBody.noun), b.Reason
 	r.Duration, r.StartAt, r.Annotations = length(b.Duration), moment(b.StartAt), b.Annotations
 	r.Thresholds, r.Sets, r.Rules = each(b.Thresholds, thresholdBody.noun), b.Sets, each(b.Rules, ruleBody.noun)
-	r.Gives, r.Extends = eachIn(b.Gives, resourceBody.noun), b.Extends
+	r.Gives, r.Extends, r.Suggested = eachIn(b.Gives, resourceBody.noun), b.Extends, b.Suggested
 	if e := b.Evaluation; e != nil {
 		r.Evaluation = core.Evaluation{
 			At: moment(e.At), Outcome: core.Outcome(e.Outcome),
