@@ -40,7 +40,7 @@ func TestF028AReplicaWhoseClockIsWrongGoesByTheDatabasesAndSaysSo(t *testing.T) 
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer a.Close() //nolint:errcheck // nothing hangs on it
+			defer a.Close()
 			if off := time.Until(a.clock.Now()).Abs(); off > time.Second {
 				t.Errorf("its time is off by %v", off)
 			}

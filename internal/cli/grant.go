@@ -117,7 +117,7 @@ func (s *shell) grantRevoke() *cobra.Command {
   sallyport grant revoke --request req_7q2m`,
 		Args: func(c *cobra.Command, args []string) error {
 			if request == "" {
-				return takes("ID")(c, args)
+				return takes("ID (or --request ID)")(c, args)
 			}
 			if len(args) > 0 {
 				return misuse("a grant and --request are two things to revoke").WithHint("name one of them")

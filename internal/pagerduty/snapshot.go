@@ -121,7 +121,7 @@ func (s *snapshot) since(before *snapshot) {
 		if j := slices.IndexFunc(known[seatOf(*d)], func(k core.Duty) bool { return k.Covers(at) }); j >= 0 {
 			d.FirstSeen = known[seatOf(*d)][j].FirstSeen
 		} else {
-			d.FirstSeen = s.fetchedAt
+			d.FirstSeen = s.fetchedAt.Truncate(time.Microsecond)
 		}
 	}
 }
