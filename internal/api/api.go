@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/sallyport/sallyport/client"
+	"github.com/sallyport/sallyport/internal/core"
 	"github.com/sallyport/sallyport/internal/engine"
 )
 
@@ -145,6 +147,10 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil { // else what cannot be read would be left out in silence
+		a.fail(w, r, core.Errorf(core.Invalid, "the query cannot be read: it has a bare ; or a broken %%").WithHint("escape the values: %%3B, %%25"))
+		return
+	}
 	r, err := a.takeBody(w, r)
 	if err != nil {
 		a.fail(w, r, err)

@@ -35,7 +35,7 @@ func TestTheNetworkGetsNoFurtherThanHealth(t *testing.T) {
 	}
 }
 
-func TestNoHeaderOpensTheNetworksDoor(t *testing.T) {
+func TestB032NoHeaderOpensTheNetworksDoor(t *testing.T) {
 	h := newHarness(t)
 	headers := [][2]string{
 		{"User-Agent", "kube-probe/1.31"}, {"User-Agent", "GoogleHC/1.0"}, {"User-Agent", "ELB-HealthChecker/2.0"},

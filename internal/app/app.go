@@ -89,8 +89,13 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.store.CompareClock(ctx, a.Wall); err != nil {
+		return err
+	}
 	begun := time.Now()
-	a.clock = NewClock(a.Wall, func() time.Duration { return time.Since(begun) }, last)
+	// Replicas go by the clock of the database that they share: leases and ends mean the same to all of them.
+	shared := func() time.Time { return a.Wall().Add(a.store.Skew()) }
+	a.clock = NewClock(shared, func() time.Duration { return time.Since(begun) }, last)
 	c := a.Config
 	if a.sealer, err = openSealer(c); err != nil {
 		return err
@@ -101,6 +106,7 @@ func (a *App) build(ctx context.Context) error {
 		Interest:  a.interest,
 		OnChange:  a.rosterChanged,
 		SyncEvery: c.OnCall.SyncEvery,
+		MinAge:    c.OnCall.MinOverrideAge,
 		Now:       a.clock.Now,
 		Logger:    a.Log,
 		Version:   a.Version,
@@ -114,7 +120,7 @@ func (a *App) build(ctx context.Context) error {
 	a.Engine = engine.New(engine.Options{
 		Store: a.store, OnCall: a.accounts, Pager: pager{a.accounts}, Targets: a.targets, Clock: a.clock, Jobs: a.jobs,
 		Meter: a.Metrics, NewID: newID, Log: a.Log, Terms: terms(c), Reviewer: c.Annotations.Reviewer,
-		MaxStale: c.OnCall.MaxStaleness, PublicURL: c.PublicURL, Replica: a.replica, CheckTarget: all.Check,
+		MaxStale: c.OnCall.MaxStaleness, MinAge: c.OnCall.MinOverrideAge, PublicURL: c.PublicURL, Replica: a.replica, CheckTarget: all.Check,
 		DocumentsChanged:  a.documentsChanged,
 		MayHaveToken:      allow.Names,
 		OperationsAccount: c.Operations.Account, OperationsService: c.Operations.Service,

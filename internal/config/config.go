@@ -41,8 +41,9 @@ type Egress struct {
 
 // OnCall says how fresh on-call data is.
 type OnCall struct {
-	MaxStaleness time.Duration // the age up to which it may approve
-	SyncEvery    time.Duration
+	MaxStaleness   time.Duration // the age up to which it may approve
+	SyncEvery      time.Duration
+	MinOverrideAge time.Duration // from which a duty that was not planned approves
 }
 
 // Annotations are the names that the on-call reviewer goes by.

@@ -69,6 +69,9 @@ func settings() []setting {
 		dur("oncall.sync_every", "30s", "How often PagerDuty is asked for everyone's duties.",
 			func(c *Config) *time.Duration { return &c.OnCall.SyncEvery }, time.Second, time.Hour),
 
+		dur("oncall.min_override_age", "0s", "How old a duty must be that appeared in PagerDuty without having been planned (an\noverride, an edited schedule) before it is approved. Until then people decide.\n0s: it counts at once, and is only marked.",
+			func(c *Config) *time.Duration { return &c.OnCall.MinOverrideAge }, 0, 4*time.Hour),
+
 		list("annotations.notify_service", "pagerduty_notify_service", "Role annotations that name PagerDuty services to open an incident on.",
 			func(c *Config) *[]string { return &c.Annotations.NotifyService }),
 		list("annotations.services", "pagerduty_services", "Role annotations that name PagerDuty services whose on-call is approved.",

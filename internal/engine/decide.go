@@ -61,7 +61,7 @@ func (e *Engine) evaluate(v View, r core.Request, answers map[string]core.Roster
 	if err != nil {
 		return core.Evaluation{}, nil, err
 	}
-	in := core.EvaluateInput{Request: r, Rosters: answers, Reviewer: e.Reviewer, MaxAge: e.MaxStale,
+	in := core.EvaluateInput{Request: r, Rosters: answers, Reviewer: e.Reviewer, MaxAge: e.MaxStale, MinAge: e.MinAge,
 		Pinned: map[string]string{}, Taken: map[string]string{}}
 	user, _ := dir.User(r.User)
 	in.Email = user.PagerDutyEmail()
@@ -161,6 +161,7 @@ func sameFinding(a, b core.Evaluation) bool {
 	checks := func(ev core.Evaluation) (out []core.Reason) {
 		for _, r := range ev.Reasons {
 			text, _, _ := strings.Cut(r.Text, ", asked ")
+			text, _, _ = strings.Cut(text, " (PagerDuty asked at ")
 			out = append(out, core.Reason{Check: r.Check, OK: r.OK, Text: text})
 		}
 		return out

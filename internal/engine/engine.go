@@ -30,6 +30,7 @@ type Options struct {
 	Terms     core.Terms
 	Reviewer  string        // the user as whom the on-call reviewer reviews; default "access-plugin"
 	MaxStale  time.Duration // of on-call data that an approval may rest on; default 60 s
+	MinAge    time.Duration // of a duty that was made on the spot, before an approval may rest on it
 	PublicURL string        // for links in incidents
 	Replica   string        // names this process among the replicas; default: NewID()
 
@@ -55,6 +56,7 @@ type Engine struct {
 	keys      keyLock
 	bell      bell
 	offCall   offCallWatch
+	expelled  atomic.Int64 // the revision whose locked users have nothing left
 }
 
 // New returns an engine.

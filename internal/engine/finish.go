@@ -44,6 +44,9 @@ func (e *Engine) grant(tx *txn, r core.Request) error {
 	if !firstAt.IsZero() && !tx.now.Before(firstAt.Add(e.Terms.MaxGlobal)) {
 		never = fmt.Sprintf("this access was lengthened since %s, and %s is the most", firstAt.UTC().Format(time.RFC3339), e.Terms.MaxGlobal)
 	}
+	if u, ok := dir.User(r.User); !ok || u.Locked {
+		never = "user " + r.User + " was removed or locked before the access began"
+	}
 	for _, role := range r.Roles {
 		why := never
 		if _, ok := dir.Role(role); !ok {

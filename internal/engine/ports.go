@@ -49,6 +49,9 @@ type View interface {
 // A Tx reads and writes.
 type Tx interface {
 	View
+	// Vital says, before anything is written, that this transaction ends access. When the disk
+	// is full only such transactions are written, in room that is kept back for them.
+	Vital()
 	PutDocument(d core.Document) error // also moves Revision
 	DeleteDocument(kind, name string) error
 	PutRequest(r core.Request) error // with its reviews

@@ -190,7 +190,18 @@ func (e *Engine) Check(ctx context.Context, a Actor, user string, resource core.
 			return core.Grant{}, false, err
 		}
 	}
-	held, err := e.grants(ctx, GrantQuery{Entitlement: core.Entitlement{User: user, Resource: resource}, States: []core.GrantState{core.GrantActive}})
+	var held []core.Grant
+	err := e.Store.Read(ctx, func(v View) error {
+		dir, err := e.dir(v)
+		if err != nil {
+			return err
+		}
+		if u, ok := dir.User(user); !ok || u.Locked {
+			return nil // whatever is still to be ended
+		}
+		held, err = v.Grants(GrantQuery{Entitlement: core.Entitlement{User: user, Resource: resource}, States: []core.GrantState{core.GrantActive}})
+		return err
+	})
 	if err != nil {
 		return core.Grant{}, false, err
 	}

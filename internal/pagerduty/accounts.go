@@ -25,6 +25,7 @@ type AccountsOptions struct {
 
 	SyncEvery time.Duration
 	HTTP      *http.Client // carries the calls of every account
+	MinAge    time.Duration
 	Now       func() time.Time
 	Random    func() float64
 	Logger    *slog.Logger
@@ -127,7 +128,7 @@ func (s *Accounts) open(a core.Account) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	io := IndexOptions{Client: c, SyncEvery: s.o.SyncEvery, Logger: s.o.Logger}
+	io := IndexOptions{Client: c, SyncEvery: s.o.SyncEvery, MinAge: s.o.MinAge, Logger: s.o.Logger}
 	if s.o.Interest != nil {
 		io.Interest = func() []string { return s.o.Interest(a.Name) }
 	}

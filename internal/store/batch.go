@@ -80,6 +80,9 @@ func (b *batch) run(w *write, alone bool) error {
 		w.err = t.fail
 	}
 	t.closed = true
+	if t.fended {
+		w.err = b.s.full() // whatever the function made of it
+	}
 	if w.err == nil {
 		b.dirty = b.dirty || t.dirty
 		return t.release()

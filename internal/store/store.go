@@ -65,6 +65,9 @@ type Store struct {
 	file   string
 	opened os.FileInfo
 
+	reserve reserve      // on SQLite
+	skew    atomic.Int64 // of PostgreSQL's clock, in nanoseconds
+
 	commits atomic.Int64
 
 	queue   chan *write
@@ -109,7 +112,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 func (s *Store) open(ctx context.Context, o Options) (err error) {
 	if o.Database == "" {
-		err = s.openSQLite(ctx, o)
+		if err = s.openSQLite(ctx, o); err == nil {
+			err = s.reserve.open()
+		}
 	} else {
 		err = s.openPostgres(ctx, o)
 	}
@@ -224,12 +229,16 @@ func (s *Store) read(ctx context.Context, fn func(engine.View) error) error {
 	return v.fail
 }
 
-// Check reports whether the database can be read, and whether its file is still in place.
+// Check reports whether the database can be read, whether its file is still in place, and
+// whether there is room on its disk.
 func (s *Store) Check(ctx context.Context) error {
 	if s.file != "" {
 		if err := s.checkReplaced(); err != nil {
 			return err
 		}
+	}
+	if s.reserve.out.Load() {
+		return s.full()
 	}
 	return s.Read(ctx, func(v engine.View) error {
 		_, _, err := v.AuditHead()

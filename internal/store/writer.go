@@ -60,6 +60,7 @@ func (s *Store) Write(ctx context.Context, fn func(engine.Tx) error) error {
 // *sql.Tx on SQLite and a pgx.Tx on PostgreSQL. It must neither end nor keep it.
 func (s *Store) WriteRaw(ctx context.Context, fn func(ctx context.Context, tx any) error) error {
 	return s.write(ctx, func(t *tx) error {
+		t.Vital() // it only tidies up after what was done
 		if err := t.begin(); err != nil {
 			return err
 		}
@@ -136,6 +137,7 @@ collect:
 	}
 	s.batch = batch
 
+	s.reserve.regain()
 	survived := false
 	defer func() {
 		if !survived { // a function ended this goroutine; the next one goes on
@@ -186,10 +188,29 @@ func (s *Store) persist(batch []*write) error {
 		switch verdict := judge(err); {
 		case verdict == theirs && len(batch) > 1:
 			return err
+		case s.reserve.give(err):
+			continue // there is room now for what is vital in it
 		case verdict != again || !s.retries || n == maxAttempts || time.Since(started) > s.patience:
-			return s.unavailable(err)
+			err = s.unavailable(err)
+			if s.postgres && time.Since(started) > s.patience {
+				s.refuseWaiting(err)
+			}
+			return err
 		}
 		pause(n)
+	}
+}
+
+// refuseWaiting answers those who came while a silent database was waited for: they have waited
+// as long as anybody should.
+func (s *Store) refuseWaiting(err error) {
+	for {
+		select {
+		case w := <-s.queue:
+			w.done <- err
+		default:
+			return
+		}
 	}
 }
 
