@@ -45,9 +45,17 @@ func measureRequests(ctx context.Context, l *lab) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
+	own, err := ownCPU()
+	if err != nil {
+		return nil, err
+	}
 	took, err := b.write(ctx, full.commits)
 	if err != nil {
 		return nil, fmt.Errorf("the peer: %w", err)
+	}
+	all, err := ownCPU()
+	if err != nil {
+		return nil, err
 	}
 	peer := float64(n) / took.Seconds()
 	p99 := half.times.at(0.99)
@@ -60,7 +68,7 @@ func measureRequests(ctx context.Context, l *lab) ([]figure, error) {
 			"requests": n, "commits": full.commits, "server_cpu_ms_per_request": full.each(full.server), "client_cpu_ms_per_request": full.each(full.client),
 			"full_p50": round(ms(full.times.at(0.5))), "full_p99": round(ms(full.times.at(0.99))),
 			"half_rate": round(half.rate()), "half_commits": half.commits, "half_server_cpu_ms_per_request": half.each(half.server),
-			"peer_statements_per_request": round(float64(b.statements) / float64(n)),
+			"peer_cpu_ms_per_request": full.each(all - own), "peer_statements_per_request": round(float64(b.statements) / float64(n)),
 		},
 	}}, nil
 }
@@ -99,9 +107,15 @@ func (l *load) drive(ctx context.Context, w *world, rate float64) (driven, error
 func (s *server) spent(ctx context.Context) (cost, error) {
 	m, err := s.metrics(ctx)
 	cpu, err2 := s.cpu()
-	var own syscall.Rusage
-	err3 := syscall.Getrusage(syscall.RUSAGE_SELF, &own)
-	return cost{int(m["sallyport_commits_total"]), cpu, time.Duration(own.Utime.Nano() + own.Stime.Nano())}, errors.Join(err, err2, err3)
+	own, err3 := ownCPU()
+	return cost{int(m["sallyport_commits_total"]), cpu, own}, errors.Join(err, err2, err3)
+}
+
+// ownCPU returns the processor time that this process has taken.
+func ownCPU() (time.Duration, error) {
+	var u syscall.Rusage
+	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), err
 }
 
 // pause waits.
