@@ -54,6 +54,7 @@ type Engine struct {
 	keys      keyLock
 	bell      bell
 	offCall   offCallWatch
+	taken     justTaken
 }
 
 // New returns an engine.
@@ -94,6 +95,7 @@ type txn struct {
 	wake  time.Time
 	count []func()        // tell the meter
 	known *knownDirectory // compiled from what this transaction sees
+	taken []Holding       // with their first grant
 	rest  map[string]bool // what is to be rung, unless something of it is yet to come; see bell
 }
 
@@ -150,6 +152,9 @@ func (e *Engine) write(ctx context.Context, fn func(*txn) error) error {
 	}
 	for _, told := range t.count {
 		told()
+	}
+	if len(t.taken) > 0 {
+		e.taken.put(t.taken)
 	}
 	for _, j := range t.jobs {
 		e.Jobs.Kick(j)

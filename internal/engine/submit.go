@@ -17,17 +17,41 @@ type Submission struct {
 }
 
 // Submit takes a request: one transaction with its frozen rules, the audit entry, and the
-// jobs that decide it and tell PagerDuty.
+// jobs that decide it and tell PagerDuty. Where the duties that it rests on are at hand and
+// approve it, that is part of the transaction.
 func (e *Engine) Submit(ctx context.Context, a Actor, in Submission) (core.Request, error) {
-	return e.submit(ctx, a, in.Key, func(View) (core.Ask, error) { return in.Ask, nil })
+	return e.submit(ctx, a, e.requestID(a, in.Key), in.Key, func(View) (core.Ask, error) { return in.Ask, nil })
+}
+
+// SubmitAndWait is Submit, and returns the request's story as soon as done says so, or when
+// patience ends. With an error the story has an id if the request was taken.
+func (e *Engine) SubmitAndWait(ctx, patience context.Context, a Actor, in Submission, done func(Story) bool) (Story, error) {
+	id := e.requestID(a, in.Key)
+	rung, leave := e.bell.listen(id) // before there is anything to hear of it
+	r, err := e.submit(ctx, a, id, in.Key, func(View) (core.Ask, error) { return in.Ask, nil })
+	if err == nil && in.Key == "" {
+		pause(patience, rung)
+	}
+	leave()
+	if err != nil {
+		return Story{}, err
+	}
+	s, err := e.Wait(patience, a, id, done)
+	if err != nil {
+		s.Request = r
+	}
+	return s, err
+}
+
+func (e *Engine) requestID(a Actor, key string) string {
+	if key != "" {
+		return "req_" + digestID(a.User, a.Name(), key)
+	}
+	return "req_" + e.NewID()
 }
 
 // submit takes the request that ask makes of what the transaction sees.
-func (e *Engine) submit(ctx context.Context, a Actor, key string, ask func(View) (core.Ask, error)) (core.Request, error) {
-	id := "req_" + e.NewID()
-	if key != "" {
-		id = "req_" + digestID(a.User, a.Name(), key)
-	}
+func (e *Engine) submit(ctx context.Context, a Actor, id, key string, ask func(View) (core.Ask, error)) (core.Request, error) {
 	var out core.Request
 	err := e.write(ctx, func(tx *txn) (err error) {
 		if key != "" {
