@@ -11,15 +11,15 @@ import (
 )
 
 // write writes the rows in a number of commits, and returns how long that took. As in the
-// server, a request takes four transactions one after the other, and a fifth deletes its
-// jobs; requests beside it share them, and the rows of their jobs.
+// server, a request takes three transactions one after the other, and a fourth deletes its
+// job; requests beside it share them, and the row of their jobs.
 func (b *bare) write(ctx context.Context, commits int) (time.Duration, error) {
 	defer b.db.Close()
 	w := &writer{ctx: ctx, bare: b}
 	if err := w.prepare(); err != nil {
 		return 0, err
 	}
-	steps := []func(from, to int){w.submit, w.decide, w.plan, w.settle, w.prune}
+	steps := []func(from, to int){w.submit, w.plan, w.settle, w.prune}
 	n := len(b.requests)
 	groups := min(max(commits/len(steps), 1), n)
 	begun := time.Now()
@@ -43,14 +43,13 @@ func (b *bare) write(ctx context.Context, commits int) (time.Duration, error) {
 // A writer executes statements one after the other; after an error it does nothing more.
 type writer struct {
 	*bare
-	ctx     context.Context
-	tx      *sql.Tx
-	texts   map[string]*sql.Stmt
-	pending []string // bodies of the requests before they were decided
-	seq     int64
-	hash    any
-	next    [4]int // audit rows written, by transaction
-	err     error
+	ctx   context.Context
+	tx    *sql.Tx
+	texts map[string]*sql.Stmt
+	seq   int64
+	hash  any
+	next  [3]int // audit rows written, by transaction
+	err   error
 }
 
 // prepare prepares the statements, and what else does not belong into the time taken.
@@ -58,7 +57,6 @@ func (w *writer) prepare() error {
 	w.texts = map[string]*sql.Stmt{}
 	for name, text := range map[string]string{
 		"request":  insert("request", requestColumns),
-		"decided":  "UPDATE request SET state = $1, body = $2 WHERE id = $3",
 		"review":   insert("review", reviewColumns),
 		"grant":    insert("access_grant", grantColumns),
 		"active":   "UPDATE access_grant SET state = $1, starts_at = $2, ends_at = $3, first_at = $4 WHERE id = $5",
@@ -74,19 +72,6 @@ func (w *writer) prepare() error {
 			return fmt.Errorf("prepare %s: %w", text, err)
 		}
 		w.texts[name] = stmt
-	}
-	for _, r := range w.requests {
-		var body map[string]any
-		if err := json.Unmarshal([]byte(r[6].(string)), &body); err != nil {
-			return err
-		}
-		delete(body, "evaluation")
-		delete(body, "decision")
-		text, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		w.pending = append(w.pending, string(text))
 	}
 	return nil
 }
@@ -127,34 +112,23 @@ func (w *writer) job(id int, kind string, ids []string) {
 func (w *writer) submit(from, to int) {
 	var ids []string
 	for i := from; i < to; i++ {
-		r := w.requests[i]
-		w.do("request", r[0], r[1], r[2], "PENDING", r[4], r[5], w.pending[i])
-		w.log(0, 1)
-		ids = append(ids, r[0].(string))
-	}
-	w.job(2*from+1, "decide", ids)
-}
-
-func (w *writer) decide(from, to int) {
-	var ids []string
-	for i := from; i < to; i++ {
-		r, g, h := w.requests[i], w.grants[i], w.holdings[i]
-		w.do("decided", r[3], r[6], r[0])
+		g, h := w.grants[i], w.holdings[i]
+		w.do("request", w.requests[i]...)
 		w.do("review", w.reviews[i]...)
 		w.do("grant", w.roles[i]...)
 		w.do("holding", h[0], h[1], h[2], true, false, "local", h[6], 0, 0, "")
 		w.do("grant", append(append(append(row{}, g[:6]...), "pending", g[7], g[8], 0, 0), append(append(row{}, g[11:16]...), 0, g[17], g[18])...)...)
-		w.log(1, 3)
+		w.log(0, 4)
 		ids = append(ids, fmt.Sprintf("%s\x1f%s\x1f%s", h[0], h[1], h[2]))
 	}
-	w.job(2*from+2, "settle", ids)
+	w.job(from+1, "settle", ids)
 }
 
 func (w *writer) plan(from, to int) {
 	for i := from; i < to; i++ {
 		h := w.holdings[i]
 		w.do("held", false, "local", h[6], h[0], h[1], h[2])
-		w.log(2, 1)
+		w.log(1, 1)
 	}
 }
 
@@ -163,11 +137,10 @@ func (w *writer) settle(from, to int) {
 		g, h := w.grants[i], w.holdings[i]
 		w.do("active", g[6], g[9], g[10], g[16], g[0])
 		w.do("held", h[3], h[5], h[6], h[0], h[1], h[2])
-		w.log(3, 1)
+		w.log(2, 1)
 	}
 }
 
 func (w *writer) prune(from, _ int) {
-	w.do("finished", 2*from+1)
-	w.do("finished", 2*from+2)
+	w.do("finished", from+1)
 }

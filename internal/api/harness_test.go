@@ -85,6 +85,8 @@ func (r *rota) Roster(context.Context, string, time.Duration) (*core.Roster, err
 	return r.roster, r.err
 }
 
+func (r *rota) AtHand(string) *core.Roster { return nil }
+
 func (r *rota) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -143,6 +143,8 @@ type OnCall interface {
 	// means that nothing fresh enough is to be had; the last roster known, which may be
 	// nil, comes with it.
 	Roster(ctx context.Context, account string, maxAge time.Duration) (*core.Roster, error)
+	// AtHand returns the last roster known, however old it is, and asks nobody; nil where there is none.
+	AtHand(account string) *core.Roster
 }
 
 // A Pager opens and resolves PagerDuty incidents. Errors of kind core.Unavailable are worth

@@ -66,7 +66,8 @@ func (e *Engine) submit(ctx context.Context, a Actor, id, key string, ask func(V
 		if out, err = e.newRequest(tx, a, id, in, tx.now); err != nil {
 			return err
 		}
-		return e.store(tx, a, out)
+		out, err = e.store(tx, a, out)
+		return err
 	})
 	return out, err
 }
@@ -103,22 +104,44 @@ func (e *Engine) newRequest(v View, a Actor, id string, ask core.Ask, now time.T
 }
 
 // store commits a new request with everything that follows from it.
-func (e *Engine) store(tx *txn, a Actor, r core.Request) error {
-	if err := tx.PutRequest(r); err != nil {
-		return err
-	}
+func (e *Engine) store(tx *txn, a Actor, r core.Request) (core.Request, error) {
 	err := tx.audit(a, "access_request.create", "request/"+r.ID, detail{
 		"user": r.User, "roles": r.Roles, "resources": resourceNames(r.Resources), "reason": r.Reason,
 		"duration_s": int(r.Duration.Seconds()), "annotations": r.Annotations, "expires_at": r.ExpiresAt.UTC(),
 	})
 	if err != nil {
-		return err
+		return r, err
+	}
+	if !notifies(r) && r.Extends == "" {
+		if r, err = e.approveAtOnce(tx, r); err != nil || r.State != core.Pending {
+			return r, err
+		}
+	}
+	if err := tx.PutRequest(r); err != nil {
+		return r, err
 	}
 	if err := e.wantIncidents(tx, r); err != nil {
-		return err
+		return r, err
 	}
 	tx.wakeAt(r.ExpiresAt)
-	return tx.Enqueue(core.Job{Kind: core.JobDecide, ID: r.ID})
+	return r, tx.Enqueue(core.Job{Kind: core.JobDecide, ID: r.ID})
+}
+
+// approveAtOnce is Decide with the duties that are at hand, where they approve a request. Else
+// it does nothing: whatever else there is to say is Decide's.
+func (e *Engine) approveAtOnce(tx *txn, r core.Request) (core.Request, error) {
+	answers := map[string]core.RosterAnswer{}
+	for _, account := range r.Accounts() {
+		answers[account] = core.RosterAnswer{Roster: e.OnCall.AtHand(account)}
+	}
+	if len(answers) == 0 {
+		return r, nil
+	}
+	ev, pins, err := e.evaluate(tx, r, answers, tx.now)
+	if err != nil || ev.Outcome != core.OutcomeApprove {
+		return r, err
+	}
+	return e.record(tx, r, ev, pins)
 }
 
 // Try runs a request through the rules without making it: what would be asked for, and what
