@@ -34,20 +34,33 @@ type client interface {
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
 	StopAndCancel(ctx context.Context) error
-	insert(ctx context.Context, tx any, jobs []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
+	insert(ctx context.Context, tx any, list []copyOf) (ids []int64, err error)
 	remove(ctx context.Context, tx any, ids []int64) error
 	forgetLeader(ctx context.Context) error
 	due(ctx context.Context) ([]dueCopy, error)
 }
 
+// A copyOf is a durable copy that is to be written.
+type copyOf struct {
+	args
+	at time.Time // zero: at once
+}
+
 // clientOn is the client for a kind of transaction.
 type clientOn[T any] struct {
 	*river.Client[T]
-	alone bool // nobody else uses the database
 }
 
-func (c clientOn[T]) insert(ctx context.Context, tx any, jobs []river.InsertManyParams) ([]*rivertype.JobInsertResult, error) {
-	return c.InsertManyTx(ctx, tx.(T), jobs)
+func (c clientOn[T]) insert(ctx context.Context, tx any, list []copyOf) (ids []int64, err error) {
+	params := make([]river.InsertManyParams, len(list))
+	for i, n := range list {
+		params[i] = river.InsertManyParams{Args: n.args, InsertOpts: &river.InsertOpts{ScheduledAt: n.at}}
+	}
+	rows, err := c.InsertManyTx(ctx, tx.(T), params)
+	for _, r := range rows {
+		ids = append(ids, r.Job.ID)
+	}
+	return ids, err
 }
 
 func (c clientOn[T]) remove(ctx context.Context, tx any, ids []int64) error {
@@ -62,12 +75,47 @@ func (c clientOn[T]) remove(ctx context.Context, tx any, ids []int64) error {
 	return nil
 }
 
+func (c clientOn[T]) forgetLeader(context.Context) error { return nil }
+
+// A liteClient is the client on SQLite, where nobody else uses the database.
+type liteClient struct {
+	clientOn[*sql.Tx]
+	insertion *sql.Stmt
+}
+
+// insertion is what River's own INSERT comes to for our copies. That one is parsed anew in
+// each transaction, which takes as long as all else in it.
+const insertion = `INSERT INTO river_job (args, kind, max_attempts, scheduled_at, state) VALUES (jsonb($1), $2, $3, $4, $5)`
+
+// riverTime is how River writes a time on SQLite.
+const riverTime = "2006-01-02 15:04:05.000"
+
+func (c liteClient) insert(ctx context.Context, tx any, list []copyOf) ([]int64, error) {
+	ids := make([]int64, len(list))
+	stmt := tx.(*sql.Tx).StmtContext(ctx, c.insertion)
+	for i, n := range list {
+		text, err := json.Marshal(n.args)
+		if err != nil {
+			return nil, err
+		}
+		at, state := n.at, rivertype.JobStateScheduled
+		if at.IsZero() {
+			at, state = time.Now(), rivertype.JobStateAvailable
+		}
+		done, err := stmt.ExecContext(ctx, string(text), n.Kind(), maxAttempts, at.UTC().Round(time.Millisecond).Format(riverTime), string(state))
+		if err == nil {
+			ids[i], err = done.LastInsertId()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
 // forgetLeader deletes the leader that a process before us may have left; without it we
 // would wait until that one's term is over.
-func (c clientOn[T]) forgetLeader(ctx context.Context) error {
-	if !c.alone {
-		return nil
-	}
+func (c liteClient) forgetLeader(ctx context.Context) error {
 	return c.Driver().GetExecutor().Exec(ctx, "DELETE FROM river_leader")
 }
 
@@ -76,11 +124,15 @@ func (j *Jobs) openRiver() (client, error) {
 	config := j.riverConfig()
 	if pool != nil {
 		c, err := river.NewClient(riverpgxv5.New(pool), config)
-		return clientOn[pgx.Tx]{Client: c}, err
+		return clientOn[pgx.Tx]{c}, err
 	}
 	config.PollOnly = true // River's notifications on SQLite are a poll of their own
 	c, err := river.NewClient(riversqlite.New(lite), config)
-	return clientOn[*sql.Tx]{Client: c, alone: true}, err
+	if err != nil {
+		return nil, err
+	}
+	stmt, err := lite.Prepare(insertion)
+	return liteClient{clientOn[*sql.Tx]{c}, stmt}, err
 }
 
 func (j *Jobs) riverConfig() *river.Config {
@@ -171,21 +223,21 @@ func (j *Jobs) insert(ctx context.Context, tx any, jobs []core.Job) (committed f
 		}
 		todo = group(todo, job)
 	}
-	if len(todo) > 0 {
-		params := make([]river.InsertManyParams, len(todo))
-		for i, a := range todo {
-			params[i] = river.InsertManyParams{Args: a, InsertOpts: &river.InsertOpts{}}
-			if at := later(due, a.At); at.After(now) { // what has a time waits for River's scheduler, even if it is over
-				params[i].InsertOpts.ScheduledAt = at
-			}
+	list := make([]copyOf, len(todo))
+	for i, a := range todo {
+		list[i].args = a
+		if at := later(due, a.At); at.After(now) { // what has a time waits for River's scheduler, even if it is over
+			list[i].at = at
 		}
-		rows, err := j.client.insert(ctx, tx, params)
+	}
+	if len(list) > 0 {
+		ids, err := j.client.insert(ctx, tx, list)
 		if err != nil {
 			return nil, err
 		}
-		for i, row := range rows {
+		for i, id := range ids {
 			if todo[i].At == 0 {
-				onto[&durable{id: row.Job.ID, due: due, left: map[key]int64{}}] = todo[i].keys()
+				onto[&durable{id: id, due: due, left: map[key]int64{}}] = todo[i].keys()
 			}
 		}
 	}

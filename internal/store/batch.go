@@ -72,9 +72,9 @@ func (b *batch) close() {
 }
 
 // run runs one write. It returns an error only if the transaction is lost with it.
-func (b *batch) run(w *write, alone bool) error {
+func (b *batch) run(w *write, guarded, alone bool) error {
 	head, jobs := b.head, len(b.jobs)
-	t := &tx{view: view{ctx: b.ctx, tx: b.tx, q: b.q, texts: b.s.writes, alive: func() {}}, batch: b, alone: alone}
+	t := &tx{view: view{ctx: b.ctx, tx: b.tx, q: b.q, texts: b.s.writes, alive: func() {}}, batch: b, guarded: guarded && !alone}
 	w.err = t.call(w.fn)
 	if t.fail != nil {
 		w.err = t.fail
@@ -85,9 +85,12 @@ func (b *batch) run(w *write, alone bool) error {
 		return t.release()
 	}
 	b.head, b.jobs = head, b.jobs[:jobs]
-	if t.fail != nil && (judge(t.fail) != theirs || !t.dirty && !alone) {
+	switch {
+	case t.fail != nil && (judge(t.fail) != theirs || !t.dirty && !alone):
 		b.bad = judge(t.fail) != theirs
 		return t.fail
+	case t.dirty && !guarded && !alone:
+		return errSpoiled
 	}
 	return t.undo()
 }

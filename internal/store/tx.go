@@ -15,17 +15,17 @@ import (
 // A tx is one function's part of a batch. It implements engine.Tx.
 type tx struct {
 	view
-	batch  *batch
-	alone  bool // nobody shares the transaction, so it needs no savepoint
-	dirty  bool // it wrote something, or tried to
-	closed bool
+	batch   *batch
+	guarded bool // it writes in a savepoint
+	dirty   bool // it wrote something, or tried to
+	closed  bool
 }
 
 var _ engine.Tx = (*tx)(nil)
 
 var errTxKept = errors.New("a transaction was used after its function had returned")
 
-// begin comes before the first thing that tx writes: it sets the savepoint.
+// begin comes before the first thing that tx writes: it sets the savepoint, if there is one.
 func (t *tx) begin() error {
 	switch {
 	case t.closed:
@@ -60,7 +60,7 @@ func (t *tx) undo() error {
 }
 
 func (t *tx) mark(stmt *sql.Stmt) error {
-	if t.alone {
+	if !t.guarded {
 		return nil
 	}
 	_, err := t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx)
