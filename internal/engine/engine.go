@@ -141,7 +141,7 @@ func (t *txn) wakeAt(at time.Time) {
 func (e *Engine) write(ctx context.Context, fn func(*txn) error) error {
 	var t *txn
 	err := e.Store.Write(ctx, func(tx Tx) error {
-		t = &txn{Tx: tx, now: e.Clock.Now(), rest: map[string]bool{}} // anew, as a transaction may be tried again
+		t = &txn{Tx: tx, now: e.Clock.Now().Truncate(time.Microsecond), rest: map[string]bool{}} // anew, as a transaction may be tried again
 		return fn(t)
 	})
 	if err != nil {

@@ -25,10 +25,10 @@ func (e *Engine) Submit(ctx context.Context, a Actor, in Submission) (core.Reque
 
 // SubmitAndWait is Submit, and returns the request's story as soon as done says so, or when
 // patience ends. With an error the story has an id if the request was taken.
-func (e *Engine) SubmitAndWait(ctx, patience context.Context, a Actor, in Submission, done func(Story) bool) (Story, error) {
+func (e *Engine) SubmitAndWait(ctx, patience context.Context, a Actor, in Submission, done func(Story) bool) (s Story, err error) {
 	id := e.requestID(a, in.Key)
 	rung, leave := e.bell.listen(id) // before there is anything to hear of it
-	r, err := e.submit(ctx, a, id, in.Key, func(View) (core.Ask, error) { return in.Ask, nil })
+	s.Request, err = e.submit(ctx, a, id, in.Key, func(View) (core.Ask, error) { return in.Ask, nil })
 	if err == nil && in.Key == "" {
 		pause(patience, rung)
 	}
@@ -36,7 +36,19 @@ func (e *Engine) SubmitAndWait(ctx, patience context.Context, a Actor, in Submis
 	if err != nil {
 		return Story{}, err
 	}
-	s, err := e.Wait(patience, a, id, done)
+	r := s.Request
+	_, err = e.until(patience, id, func() (bool, error) {
+		err := e.Store.Read(patience, func(v View) (err error) {
+			if s.State == core.Pending { // else nothing of it changes any more
+				if r, err = v.Request(id); err != nil {
+					return err
+				}
+			}
+			s, err = storyOf(v, r)
+			return err
+		})
+		return err == nil && done(s), err
+	})
 	if err != nil {
 		s.Request = r
 	}
