@@ -19,6 +19,8 @@ type Store interface {
 	Write(ctx context.Context, fn func(Tx) error) error
 	// Read runs fn on a consistent snapshot.
 	Read(ctx context.Context, fn func(View) error) error
+	// Glance is Read for a single question, and cheaper.
+	Glance(ctx context.Context, fn func(View) error) error
 }
 
 // A View reads.

@@ -58,23 +58,16 @@ func (e *Engine) Story(ctx context.Context, a Actor, id string) (Story, error) {
 	return s, err
 }
 
-func story(v View, id string) (Story, error) {
-	r, err := v.Request(id)
-	if err != nil {
-		return Story{}, err
+func story(v View, id string) (s Story, err error) {
+	if s.Request, err = v.Request(id); err != nil {
+		return s, err
 	}
-	return storyOf(v, r)
-}
-
-// storyOf adds to a request what came of it.
-func storyOf(v View, r core.Request) (s Story, err error) {
-	s.Request = r
-	if s.Grants, err = v.Grants(GrantQuery{RequestID: r.ID}); err != nil {
+	if s.Grants, err = v.Grants(GrantQuery{RequestID: id}); err != nil {
 		return s, err
 	}
 	over := slices.ContainsFunc(s.Grants, func(g core.Grant) bool { return !g.EndedAt.IsZero() })
-	if over || notifies(r) { // else nobody was paged because of it
-		s.Incidents, err = v.Incidents(IncidentQuery{RequestID: r.ID})
+	if over || notifies(s.Request) { // else nobody was paged because of it
+		s.Incidents, err = v.Incidents(IncidentQuery{RequestID: id})
 	}
 	return s, err
 }

@@ -36,22 +36,20 @@ func (e *Engine) SubmitAndWait(ctx, patience context.Context, a Actor, in Submis
 	if err != nil {
 		return Story{}, err
 	}
-	r := s.Request
-	_, err = e.until(patience, id, func() (bool, error) {
-		err := e.Store.Read(patience, func(v View) (err error) {
-			if s.State == core.Pending { // else nothing of it changes any more
-				if r, err = v.Request(id); err != nil {
-					return err
-				}
-			}
-			s, err = storyOf(v, r)
+	if in.Key != "" || s.State == core.Pending || notifies(s.Request) {
+		r := s.Request
+		if s, err = e.Wait(patience, a, id, done); err != nil {
+			s.Request = r
+		}
+		return s, err
+	}
+	_, err = e.until(patience, id, func() (bool, error) { // nothing of the request changes any more
+		err := e.Store.Glance(patience, func(v View) (err error) {
+			s.Grants, err = v.Grants(GrantQuery{RequestID: id})
 			return err
 		})
 		return err == nil && done(s), err
 	})
-	if err != nil {
-		s.Request = r
-	}
 	return s, err
 }
 
