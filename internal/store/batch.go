@@ -18,8 +18,8 @@ import (
 
 // A batch is one transaction that several writes share.
 //
-// Its first statement locks the head of the audit chain. On PostgreSQL that makes the
-// transactions of all replicas follow one another, so that READ COMMITTED is enough; on
+// Its first statement locks the head of the audit chain on PostgreSQL: that makes the
+// transactions of all replicas follow one another, so that READ COMMITTED is enough. On
 // SQLite there is one writer anyway.
 type batch struct {
 	s    *Store
@@ -48,13 +48,22 @@ func (s *Store) begin(ctx context.Context) (*batch, error) {
 		return nil, err
 	}
 	b.q = s.wq.WithTx(b.tx)
-	if b.before, err = b.q.LockHead(ctx); err != nil {
+	if b.before, err = b.lock(); err != nil {
 		b.bad = judge(err) != theirs
 		b.close()
 		return nil, fmt.Errorf("lock the audit chain: %w", err)
 	}
 	b.head = b.before
 	return b, nil
+}
+
+// lock returns the head of the audit chain, which nobody else moves from now on.
+func (b *batch) lock() (db.LockHeadRow, error) {
+	if b.s.postgres {
+		return b.q.LockHead(b.ctx)
+	}
+	head, err := b.q.Head(b.ctx)
+	return db.LockHeadRow(head), err
 }
 
 // close undoes what was not committed and gives the connection back.
