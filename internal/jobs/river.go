@@ -323,10 +323,10 @@ func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
 // graver returns which of two outcomes a copy has: one that River keeps stands out.
 func graver(a, b error) error {
 	var snooze *river.JobSnoozeError
-	if a == nil || errors.As(a, &snooze) {
-		return b
+	if a != nil && (errors.As(b, &snooze) || !errors.As(a, &snooze)) {
+		return a
 	}
-	return a
+	return b
 }
 
 // work runs one job.
