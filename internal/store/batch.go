@@ -83,7 +83,7 @@ func (b *batch) close() {
 // run runs one write. It returns an error only if the transaction is lost with it.
 func (b *batch) run(w *write, guarded, alone bool) error {
 	head, jobs := b.head, len(b.jobs)
-	t := &tx{view: view{ctx: b.ctx, tx: b.tx, q: b.q, texts: b.s.writes, alive: func() {}}, batch: b, guarded: guarded && !alone}
+	t := &tx{view: view{ctx: b.ctx, tx: b.tx, q: b.q, texts: b.s.writes, rules: &b.s.rules, alive: func() {}}, batch: b, guarded: guarded && !alone}
 	w.err = t.call(w.fn)
 	if t.fail != nil {
 		w.err = t.fail

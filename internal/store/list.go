@@ -255,7 +255,7 @@ func (v *view) Grants(q engine.GrantQuery) ([]core.Grant, error) {
 		if err != nil {
 			return err
 		}
-		noun, err := grantOf(g)
+		noun, err := v.rules.grantOf(g)
 		out = append(out, noun)
 		return err
 	})

@@ -54,6 +54,7 @@ type Store struct {
 	marks  marks
 	writes *texts
 	reads  *texts
+	rules  knownRules
 	pool   *pgxpool.Pool // of the jobs; nil on SQLite
 	insert insertFunc
 
@@ -189,7 +190,7 @@ func (s *Store) Read(ctx context.Context, fn func(engine.View) error) error {
 			return s.unavailable(err)
 		}
 		defer tx.Rollback() //nolint:errcheck // there is nothing to undo
-		return s.show(&view{ctx: within, tx: tx, q: s.rq.WithTx(tx), texts: s.reads, alive: alive}, fn)
+		return s.show(&view{ctx: within, tx: tx, q: s.rq.WithTx(tx), texts: s.reads, rules: &s.rules, alive: alive}, fn)
 	})
 }
 
@@ -197,7 +198,7 @@ func (s *Store) Read(ctx context.Context, fn func(engine.View) error) error {
 // one answer is consistent without a transaction.
 func (s *Store) Glance(ctx context.Context, fn func(engine.View) error) error {
 	return s.reading(ctx, func(within context.Context, alive func()) error {
-		v := &view{ctx: within, q: s.rq, texts: s.reads}
+		v := &view{ctx: within, q: s.rq, texts: s.reads, rules: &s.rules}
 		asked := false
 		v.alive = func() {
 			if alive(); asked {

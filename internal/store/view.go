@@ -17,6 +17,7 @@ type view struct {
 	tx    *sql.Tx // nil: each question is a transaction of its own
 	q     *db.Queries
 	texts *texts // the prepared lists
+	rules *knownRules
 	alive func() // called before each question
 	fail  error  // the first error of the database; after it the transaction is no good
 }
@@ -122,7 +123,7 @@ func (v *view) Grant(id string) (core.Grant, error) {
 	if err != nil {
 		return core.Grant{}, err
 	}
-	return grantOf(row)
+	return v.rules.grantOf(row)
 }
 
 func (v *view) Holding(e core.Entitlement) (engine.Holding, error) {
