@@ -93,6 +93,7 @@ const riverTime = "2006-01-02 15:04:05.000"
 func (c liteClient) insert(ctx context.Context, tx any, list []copyOf) ([]int64, error) {
 	ids := make([]int64, len(list))
 	stmt := tx.(*sql.Tx).StmtContext(ctx, c.insertion)
+	defer stmt.Close()
 	for i, n := range list {
 		text, err := json.Marshal(n.args)
 		if err != nil {
