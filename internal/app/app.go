@@ -160,7 +160,7 @@ func (a *App) lastWritten(ctx context.Context) (time.Time, error) {
 
 func (a *App) findTarget(ctx context.Context, name string) (core.Document, error) {
 	var doc core.Document
-	err := a.store.Read(ctx, func(v engine.View) (err error) {
+	err := a.store.Glance(ctx, func(v engine.View) (err error) {
 		doc, err = v.Document("target", name)
 		return err
 	})

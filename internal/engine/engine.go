@@ -57,6 +57,7 @@ type Engine struct {
 	bell      bell
 	offCall   offCallWatch
 	expelled  atomic.Int64 // the revision whose locked users have nothing left
+	taken     justTaken
 }
 
 // New returns an engine.
@@ -100,6 +101,7 @@ type txn struct {
 	wake  time.Time
 	count []func()        // tell the meter
 	known *knownDirectory // compiled from what this transaction sees
+	taken []Holding       // with their first grant
 	rest  map[string]bool // what is to be rung, unless something of it is yet to come; see bell
 }
 
@@ -145,7 +147,7 @@ func (t *txn) wakeAt(at time.Time) {
 func (e *Engine) write(ctx context.Context, fn func(*txn) error) error {
 	var t *txn
 	err := e.Store.Write(ctx, func(tx Tx) error {
-		t = &txn{Tx: tx, now: e.Clock.Now(), rest: map[string]bool{}} // anew, as a transaction may be tried again
+		t = &txn{Tx: tx, now: e.Clock.Now().Truncate(time.Microsecond), rest: map[string]bool{}} // anew, as a transaction may be tried again
 		return fn(t)
 	})
 	if err != nil {
@@ -156,6 +158,9 @@ func (e *Engine) write(ctx context.Context, fn func(*txn) error) error {
 	}
 	for _, told := range t.count {
 		told()
+	}
+	if len(t.taken) > 0 {
+		e.taken.put(t.taken)
 	}
 	for _, j := range t.jobs {
 		e.Jobs.Kick(j)

@@ -91,15 +91,16 @@ func (e *Engine) begin(tx *txn, g core.Grant, why string) error {
 	}
 	if h.User == "" {
 		// Taken before anything is asked of the target: see settle.
-		h = Holding{Entitlement: g.Entitlement, Fresh: true, Owner: e.Replica, OwnedUntil: tx.now.Add(leaseTime)}
+		h = Holding{Entitlement: g.Entitlement, Fresh: true, Owner: e.Replica, OwnedUntil: tx.now.Add(leaseTime).Truncate(time.Microsecond)}
 		if err := tx.PutHolding(h); err != nil {
 			return err
 		}
+		tx.taken = append(tx.taken, h)
 	}
 	if err := tx.PutGrant(g); err != nil {
 		return err
 	}
-	return e.settleNow(tx, g.Entitlement)
+	return e.settleNow(tx, h)
 }
 
 // activate starts a grant's clock. The access itself has been seen on the target.

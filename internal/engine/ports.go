@@ -19,6 +19,8 @@ type Store interface {
 	Write(ctx context.Context, fn func(Tx) error) error
 	// Read runs fn on a consistent snapshot.
 	Read(ctx context.Context, fn func(View) error) error
+	// Glance is Read for a single question, and cheaper.
+	Glance(ctx context.Context, fn func(View) error) error
 }
 
 // A View reads.
@@ -158,6 +160,8 @@ type OnCall interface {
 	// means that nothing fresh enough is to be had; the last roster known, which may be
 	// nil, comes with it.
 	Roster(ctx context.Context, account string, maxAge time.Duration) (*core.Roster, error)
+	// AtHand returns the last roster known, however old it is, and asks nobody; nil where there is none.
+	AtHand(account string) *core.Roster
 }
 
 // A Pager opens and resolves PagerDuty incidents. Errors of kind core.Unavailable are worth

@@ -56,7 +56,11 @@ func (e *Engine) RevokeRequest(ctx context.Context, a Actor, id, reason string) 
 		if err != nil {
 			return err
 		}
-		if !sees(dir, a, r) {
+		seen, err := e.sees(tx, a, r)
+		if err != nil {
+			return err
+		}
+		if !seen {
 			return core.Errorf(core.NotFound, "there is no request %s", id)
 		}
 		if !mayRevoke(dir, a, r.User) {
@@ -113,23 +117,24 @@ func (e *Engine) over(tx *txn, a Actor, g core.Grant, cause core.EndCause, reaso
 	if err := tx.PutGrant(g); err != nil {
 		return err
 	}
-	return e.settleNow(tx, g.Entitlement)
+	h, err := tx.Holding(g.Entitlement)
+	if err != nil {
+		return err
+	}
+	h.Entitlement = g.Entitlement
+	return e.settleNow(tx, h)
 }
 
 // settleNow has an entitlement settled at once, however long its target was given to recover:
 // something new is wanted of it.
-func (e *Engine) settleNow(tx *txn, ent core.Entitlement) error {
-	h, err := tx.Holding(ent)
-	if err != nil {
-		return err
-	}
+func (e *Engine) settleNow(tx *txn, h Holding) error {
 	if tx.now.Before(h.RetryAt) {
 		h.RetryAt = time.Time{}
 		if err := tx.PutHolding(h); err != nil {
 			return err
 		}
 	}
-	return tx.Enqueue(settleJob(ent))
+	return tx.Enqueue(settleJob(h.Entitlement))
 }
 
 // ended commits that a grant's access is gone. One that ends for no cause never began.
@@ -162,7 +167,7 @@ type Extension struct {
 
 // Extend asks for longer access. It is a new request with a decision of its own; the grant stays as it is.
 func (e *Engine) Extend(ctx context.Context, a Actor, id string, in Extension) (core.Request, error) {
-	return e.submit(ctx, a, in.Key, func(v View) (core.Ask, error) {
+	return e.submit(ctx, a, e.requestID(a, in.Key), in.Key, func(v View) (core.Ask, error) {
 		g, err := v.Grant(id)
 		if err != nil {
 			return core.Ask{}, err

@@ -90,7 +90,7 @@ func (e *Engine) settleOnce(ctx context.Context, ent core.Entitlement, mend bool
 		return again, nil // this process slept through its lease; others may be at it
 	}
 	if p.effect {
-		if err := e.bringAbout(ctx, ent, p.present); err != nil {
+		if err := e.bringAbout(ctx, seen.target, ent, p.present); err != nil {
 			return settled, e.setBack(ctx, ent, seen, p, err)
 		}
 	}

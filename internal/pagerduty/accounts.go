@@ -216,6 +216,15 @@ func (s *Accounts) Roster(ctx context.Context, account string, maxAge time.Durat
 	return e.index.Roster(ctx, maxAge)
 }
 
+// AtHand returns the last roster that is known of an account, without asking; nil where there is none.
+func (s *Accounts) AtHand(account string) *core.Roster {
+	e, err := s.find(account)
+	if err != nil {
+		return nil
+	}
+	return e.index.roster.Load()
+}
+
 // Refresh is Index.Refresh: for a name or an address that the roster does not know.
 func (s *Accounts) Refresh(ctx context.Context, account string) error {
 	e, err := s.find(account)

@@ -43,7 +43,7 @@ func (s *Store) openSQLite(ctx context.Context, o Options) (err error) {
 	if s.opened, err = os.Stat(s.file); err != nil {
 		return fmt.Errorf("open %s: %w", s.name, err)
 	}
-	if s.w, err = openFile(s.file, "cache_size(-8000)"); err != nil {
+	if s.w, err = openFile(s.file, "cache_size(-16000)"); err != nil {
 		return err
 	}
 	s.w.SetMaxOpenConns(1)

@@ -177,13 +177,21 @@ func answer(batch []*write, err error) {
 	}
 }
 
-// persist tries a batch until the database takes it, or the time for it is over.
+// persist tries a batch until the database takes it, or the time for it is over. It begins
+// in the hope that nobody fails after having written something: savepoints, which let one
+// undo only itself, would cost all of them more than a second try costs the few.
 func (s *Store) persist(batch []*write) error {
 	started := time.Now()
+	guarded := false
 	for n := 1; ; n++ {
-		err := s.attempt(batch)
+		err := s.attempt(batch, guarded)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, errSpoiled) {
+			guarded = true
+			n--
+			continue
 		}
 		switch verdict := judge(err); {
 		case verdict == theirs && len(batch) > 1:
@@ -219,8 +227,11 @@ func pause(n int) {
 	time.Sleep(time.Duration(n*n)*10*time.Millisecond + rand.N(20*time.Millisecond)) //nolint:gosec // it keeps replicas apart; nobody gains by guessing it
 }
 
-// attempt runs a batch in one transaction.
-func (s *Store) attempt(batch []*write) error {
+// errSpoiled says that a write without a savepoint failed among others.
+var errSpoiled = errors.New("a write has to be undone")
+
+// attempt runs a batch in one transaction; guarded: each write in a savepoint of its own.
+func (s *Store) attempt(batch []*write, guarded bool) error {
 	ctx, cancel := s.transactionContext()
 	defer cancel()
 	b, err := s.begin(ctx)
@@ -232,7 +243,7 @@ func (s *Store) attempt(batch []*write) error {
 		if !w.take() {
 			continue
 		}
-		if err := b.run(w, len(batch) == 1); err != nil {
+		if err := b.run(w, guarded, len(batch) == 1); err != nil {
 			return err
 		}
 	}
