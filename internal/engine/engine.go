@@ -55,6 +55,7 @@ type Engine struct {
 	keys      keyLock
 	bell      bell
 	offCall   offCallWatch
+	refusals  refusals
 }
 
 // New returns an engine.

@@ -23,8 +23,8 @@ func (e *Engine) Revoke(ctx context.Context, a Actor, id, reason string) (core.G
 		if err != nil {
 			return err
 		}
-		if !a.Admin && a.User != g.User && !dir.Allowed(a.User, "grant", "update") {
-			return core.Errorf(core.Refused, "%s may not revoke %s's grant %s: that needs the verb update on grant", a.Name(), g.User, id)
+		if err := mayTouch(dir, a, g, "grant", core.VerbUpdate, "revoke"); err != nil {
+			return err
 		}
 		if !g.Live() {
 			out = g
@@ -36,7 +36,26 @@ func (e *Engine) Revoke(ctx context.Context, a Actor, id, reason string) (core.G
 		out, err = tx.Grant(id)
 		return err
 	})
-	return out, err
+	return out, e.refused(ctx, a, "grant.revoke", "grant/"+id, err)
+}
+
+// mayTouch refuses whoever neither holds a grant nor has a verb on a kind. Whether there is
+// such a grant is only for those who may see it.
+func mayTouch(dir *core.Directory, a Actor, g core.Grant, kind, verb, does string) error {
+	if a.Admin {
+		return nil
+	}
+	if err := active(dir, a); err != nil {
+		return err
+	}
+	if a.User == g.User || dir.Allowed(a.User, kind, verb) {
+		return nil
+	}
+	if !seesGrant(dir, a, g) {
+		return hidden("grant", g.ID)
+	}
+	return core.Errorf(core.Refused, "%s may not %s %s's grant %s: that needs the verb %s on %s", a.Name(), does, g.User, g.ID, verb, kind).
+		WithHint("%s", whoGives(dir, kind, verb))
 }
 
 // over ends a grant: its access is to be taken now. A grant of a role has no target and is ended at once.
@@ -111,13 +130,17 @@ type Extension struct {
 
 // Extend asks for longer access. It is a new request with a decision of its own; the grant stays as it is.
 func (e *Engine) Extend(ctx context.Context, a Actor, id string, in Extension) (core.Request, error) {
-	return e.submit(ctx, a, in.Key, func(v View) (core.Ask, error) {
+	r, err := e.submit(ctx, a, in.Key, func(v View) (core.Ask, error) {
 		g, err := v.Grant(id)
 		if err != nil {
 			return core.Ask{}, err
 		}
-		if !a.Admin && a.User != g.User {
-			return core.Ask{}, core.Errorf(core.Refused, "%s may not extend %s's grant %s", a.Name(), g.User, id)
+		dir, err := e.dir(v)
+		if err != nil {
+			return core.Ask{}, err
+		}
+		if err := mayTouch(dir, a, g, "access_request", core.VerbCreate, "extend"); err != nil {
+			return core.Ask{}, err
 		}
 		r, err := v.Request(g.RequestID)
 		if err != nil {
@@ -133,4 +156,5 @@ func (e *Engine) Extend(ctx context.Context, a Actor, id string, in Extension) (
 		}
 		return ask, nil
 	})
+	return r, e.refused(ctx, a, "grant.extend", "grant/"+id, err)
 }
