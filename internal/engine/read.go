@@ -123,7 +123,7 @@ func (e *Engine) Grant(ctx context.Context, a Actor, id string) (core.Grant, err
 // Grants lists grants; a caller who may not list them all sees their own.
 func (e *Engine) Grants(ctx context.Context, a Actor, q GrantQuery) ([]core.Grant, error) {
 	if q.User == "" || q.User == a.User {
-		if err := e.known(ctx, a); err != nil {
+		if err := e.Known(ctx, a); err != nil {
 			return nil, err
 		}
 		if !e.SeesAll(ctx, a, "grant", core.VerbList) {
@@ -188,7 +188,7 @@ func (e *Engine) VerifyAudit(ctx context.Context, a Actor) (core.Chain, error) {
 // the answer is no, whatever the target still shows.
 func (e *Engine) Check(ctx context.Context, a Actor, user string, resource core.Resource) (core.Grant, bool, error) {
 	if a.User == user {
-		if err := e.known(ctx, a); err != nil {
+		if err := e.Known(ctx, a); err != nil {
 			return core.Grant{}, false, err
 		}
 	} else {

@@ -58,6 +58,11 @@ func (e *Engine) review(tx *txn, a Actor, r core.Request, in Opinion) error {
 	if err := dir.MayReview(a.User, r); err != nil {
 		return err
 	}
+	if in.State == core.Approved {
+		if err := askerStands(dir, r); err != nil {
+			return err
+		}
+	}
 	return e.addReview(tx, a, r, core.Review{Author: a.User, Human: a.Author(), State: in.State, Reason: in.Reason})
 }
 

@@ -81,8 +81,8 @@ func active(dir *core.Directory, a Actor) error {
 	return dir.Active(a.User)
 }
 
-// known refuses callers who are unknown or locked.
-func (e *Engine) known(ctx context.Context, a Actor) error {
+// Known refuses callers who are unknown or locked.
+func (e *Engine) Known(ctx context.Context, a Actor) error {
 	if a.Admin {
 		return nil
 	}
@@ -105,6 +105,15 @@ func sees(dir *core.Directory, a Actor, r core.Request) bool {
 // seesGrant tells whether an actor may see a grant: it is theirs, or a rule lets them read all.
 func seesGrant(dir *core.Directory, a Actor, g core.Grant) bool {
 	return a.Admin || active(dir, a) == nil && (a.User == g.User || dir.Allowed(a.User, "grant", core.VerbRead))
+}
+
+// askerStands refuses to approve what somebody asked for another who was locked or removed since.
+func askerStands(dir *core.Directory, r core.Request) error {
+	if r.Author == r.User || r.Author == LocalAdmin || dir.Active(r.Author) == nil {
+		return nil
+	}
+	return core.Errorf(core.Refused, "%s, who asked for this, is locked or was removed since", r.Author).
+		WithHint("%s can ask again: sallyport request create", r.User)
 }
 
 // A hiddenError is what is said of a thing to whom it is not shown: the same as where there is

@@ -134,7 +134,7 @@ func (e *Engine) Sessions(ctx context.Context, a Actor, user string) ([]Session,
 // removed: what goes on for long asks again and again.
 func (e *Engine) still(ctx context.Context, a Actor) error {
 	if a.Session.ID == "" {
-		return e.known(ctx, a)
+		return e.Known(ctx, a)
 	}
 	_, err := e.Identify(ctx, a.Session.Kind, a.Session.ID, "")
 	return err
