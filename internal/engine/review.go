@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -22,8 +23,12 @@ func (e *Engine) Review(ctx context.Context, a Actor, id string, in Opinion) (co
 	if err := core.CheckReason(in.Reason); err != nil {
 		return core.Request{}, err
 	}
+	people, err := e.peopleAtPagerDuty(ctx)
+	if err != nil {
+		return core.Request{}, err
+	}
 	var out core.Request
-	err := e.write(ctx, func(tx *txn) error {
+	err = e.write(ctx, func(tx *txn) error {
 		r, err := tx.Request(id)
 		if err != nil {
 			return err
@@ -31,7 +36,7 @@ func (e *Engine) Review(ctx context.Context, a Actor, id string, in Opinion) (co
 		if a.Admin && a.User == "" {
 			err = e.override(tx, a, r, in)
 		} else {
-			err = e.review(tx, a, r, in)
+			err = e.review(tx, a, r, in, people)
 		}
 		if err != nil {
 			return err
@@ -42,7 +47,7 @@ func (e *Engine) Review(ctx context.Context, a Actor, id string, in Opinion) (co
 	return out, e.refused(ctx, a, "access_request.review", "request/"+id, err)
 }
 
-func (e *Engine) review(tx *txn, a Actor, r core.Request, in Opinion) error {
+func (e *Engine) review(tx *txn, a Actor, r core.Request, in Opinion, people []*core.Roster) error {
 	dir, err := e.dir(tx)
 	if err != nil {
 		return err
@@ -50,13 +55,16 @@ func (e *Engine) review(tx *txn, a Actor, r core.Request, in Opinion) error {
 	if err := active(dir, a); err != nil {
 		return err
 	}
-	if by := a.Author(); by != "" {
-		if err := dir.Independent(by, r); err != nil {
-			return err
-		}
-	}
 	if err := dir.MayReview(a.User, r); err != nil {
 		return err
+	}
+	for _, name := range [...]string{a.User, a.Author()} { // whoever acts behind the name is held to the same
+		if name == "" {
+			continue
+		}
+		if err := cmp.Or(dir.Independent(name, r), e.onePagerUser(tx, dir, people, name, r)); err != nil {
+			return err
+		}
 	}
 	if in.State == core.Approved {
 		if err := askerStands(dir, r); err != nil {
