@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -302,6 +303,23 @@ func TestARouteWithoutAPermissionIsNotServed(t *testing.T) {
 	} {
 		if err := r.rule.check("GET /v1/new"); err == nil || !strings.Contains(err.Error(), "GET /v1/new") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTheReferencePageSaysWhoMayCallEachRoute(t *testing.T) {
+	page, err := os.ReadFile("../../docs/reference/http-api.md")
+	must(t, err)
+	for _, o := range described(t, newHarness(t)) {
+		named := "| `" + o.method + " " + o.path + "` |"
+		i := strings.Index(string(page), named)
+		if i < 0 {
+			t.Errorf("there is nothing about %s %s", o.method, o.path)
+			continue
+		}
+		line, _, _ := strings.Cut(string(page)[i:], "\n")
+		if !strings.HasSuffix(line, " | "+o.rule.String()+" |") {
+			t.Errorf("the page says\n%s\nand its rule is: %s", line, o.rule)
 		}
 	}
 }
