@@ -32,8 +32,9 @@ type GrantQuery struct {
 
 // A GrantPage is one page of grants.
 type GrantPage struct {
-	Items []Grant `json:"items"`
-	Next  string  `json:"next,omitempty" doc:"Give it as after for the next page; absent on the last one."`
+	Items   []Grant `json:"items"`
+	Next    string  `json:"next,omitempty" doc:"Give it as after for the next page; absent on the last one."`
+	Partial bool    `json:"partial,omitempty" doc:"Only what the caller may see is here; there may be more."`
 }
 
 // Grants lists grants.

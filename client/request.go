@@ -60,6 +60,7 @@ type Review struct {
 	Reason    string    `json:"reason"`
 	CreatedAt time.Time `json:"created_at,omitzero"`
 	CountsFor []int     `json:"counts_for" doc:"Indexes of the thresholds that it counts for."`
+	Void      string    `json:"void,omitempty" doc:"Why it does not count any more: who gave it is locked, or was removed."`
 }
 
 // An Evaluation is one look of the on-call reviewer at a request.
@@ -142,8 +143,9 @@ type RequestQuery struct {
 
 // A RequestPage is one page of requests.
 type RequestPage struct {
-	Items []Request `json:"items"`
-	Next  string    `json:"next,omitempty" doc:"Give it as after for the next page; absent on the last one."`
+	Items   []Request `json:"items"`
+	Next    string    `json:"next,omitempty" doc:"Give it as after for the next page; absent on the last one."`
+	Partial bool      `json:"partial,omitempty" doc:"Only what the caller may see is here; there may be more."`
 }
 
 // Requests lists requests.

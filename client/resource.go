@@ -25,7 +25,8 @@ func (r Resource) Name() string {
 
 // A ResourceList is every resource of one kind.
 type ResourceList struct {
-	Items []Resource `json:"items"`
+	Items   []Resource `json:"items"`
+	Partial bool       `json:"partial,omitempty" doc:"Only the kinds that the caller may list are here."`
 }
 
 // Resources lists the resources of a kind, in any spelling of it; an empty kind means all.

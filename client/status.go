@@ -27,6 +27,7 @@ type Status struct {
 	Overdue      int             `json:"overdue" doc:"Grants whose access should be gone and is not."`
 	Unfinished   int             `json:"unfinished" doc:"Incidents with something left to do at PagerDuty."`
 	Warnings     []string        `json:"warnings"`
+	Partial      bool            `json:"partial,omitempty" doc:"The caller may not know how the server is doing, so the rest is empty."`
 }
 
 // An AccountStatus is what is known of one PagerDuty account.

@@ -53,6 +53,7 @@ var played = map[string]func(*session){
 	"docs/how-to/several-replicas.md":     (*session).replicas,
 	"docs/how-to/watch-and-alert.md":      (*session).organisation,
 	"docs/how-to/verify-the-audit-log.md": (*session).organisation,
+	"docs/how-to/give-and-take-rights.md": (*session).organisation,
 	"docs/reference/predicates.md":        func(*session) {},
 	"docs/reference/http-api.md":          (*session).organisation,
 	"docs/reference/pdsim.md":             func(*session) {},

@@ -75,6 +75,9 @@ func New(o Options) (*API, error) {
 	a := &API{Options: o, mux: http.NewServeMux(), limits: newLimits(o.Refused)}
 	described := a.describe()
 	for _, r := range a.routes() {
+		if err := r.rule.check(r.op.Method + " " + r.op.Path); err != nil {
+			return nil, err
+		}
 		r.register(described, a.problem)
 	}
 	spec, err := json.MarshalIndent(described.OpenAPI(), "", "  ")

@@ -49,6 +49,7 @@ type docsOperation struct {
 	Method, Path, ID, Summary string
 	Parameters                []docsField
 	Body, Answer              string // names of schemas
+	Permission                string
 }
 
 // A docsField is a parameter, or a field of a schema.
@@ -71,6 +72,9 @@ func operations(o *huma.OpenAPI) []docsOperation {
 				continue
 			}
 			d := docsOperation{Method: op.Method, Path: path, ID: op.OperationID, Summary: op.Summary}
+			if rule, declared := op.Extensions[permissionExtension].(permission); declared {
+				d.Permission = strings.ReplaceAll(rule.String(), "`", "")
+			}
 			for _, p := range op.Parameters {
 				kind, _ := typeName(p.Schema)
 				d.Parameters = append(d.Parameters, docsField{Name: p.Name, Type: kind + ", " + p.In, Text: p.Description, Required: p.Required})

@@ -78,7 +78,10 @@ func TestTheLocalAdministratorActsAsUsersThatExist(t *testing.T) {
 	if s.Caller != "boss@example.com" || !strings.HasSuffix(s.Via, ", as boss@example.com") {
 		t.Errorf("called as %s via %s", s.Caller, s.Via)
 	}
-	h.as("bob@example.com", "GET", "/v1/status", "").wantProblem(403, client.KindRefused, "may not read status")
+	s = into[client.Status](h.as("bob@example.com", "GET", "/v1/status", ""))
+	if s.Caller != "bob@example.com" || !s.Partial || s.Replica != "" || s.MaxStaleness != "" {
+		t.Errorf("who may not read status reads %+v", s)
+	}
 	h.as("bib@example.com", "GET", "/v1/status", "").wantProblem(403, client.KindRefused, `did you mean "bob@example.com"?`)
 	h.as("", "GET", "/v1/status", "").wantProblem(403, client.KindRefused, "there is no user")
 	r := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/status", nil)

@@ -49,6 +49,9 @@ type explainer struct {
 func explain(s engine.Story, reviewers []string, now time.Time) client.Explanation {
 	e := &explainer{s: s, reviewers: reviewers, now: now}
 	e.say("request %s: %s asks for %s for %s", s.ID, s.User, e.what(), s.Duration)
+	if s.Author != s.User {
+		e.say("asked by %s, for %s", s.Author, s.User)
+	}
 	if s.Reason != "" {
 		e.say("reason given: %s", s.Reason)
 	}
@@ -135,16 +138,26 @@ func (e *explainer) onCall() {
 }
 
 func (e *explainer) reviews() {
-	for _, v := range e.s.Reviews {
+	for i, v := range e.s.Reviews {
 		text := fmt.Sprintf("%s said %s at %s", v.Author, v.State, clock(v.CreatedAt))
 		if v.Reason != "" {
 			text += ": " + v.Reason
 		}
-		if len(v.CountsFor) == 0 {
+		if why := e.void(i); why != "" {
+			text += " (it does not count: " + why + ")"
+		} else if len(v.CountsFor) == 0 {
 			text += " (it counts for no threshold)"
 		}
 		e.say("%s", text)
 	}
+}
+
+// void says why a review does not count any more.
+func (e *explainer) void(i int) string {
+	if i < len(e.s.Void) {
+		return e.s.Void[i]
+	}
+	return ""
 }
 
 // missing says what a pending request waits for: of every set, one threshold must be met.
@@ -174,8 +187,8 @@ func (e *explainer) missing() {
 func (e *explainer) threshold(i int) string {
 	t := e.s.Thresholds[i]
 	got := 0
-	for _, v := range e.s.Reviews {
-		if v.State == core.Approved && slices.Contains(v.CountsFor, i) {
+	for n, v := range e.s.Reviews {
+		if v.State == core.Approved && e.void(n) == "" && slices.Contains(v.CountsFor, i) {
 			got++
 		}
 	}

@@ -32,7 +32,8 @@ func (a *API) listGrants(ctx context.Context, in *struct {
 		return nil, err
 	}
 	page, next := cut(grants, in.Limit, func(g core.Grant) string { return g.ID })
-	return ok(client.GrantPage{Items: list(page, viewGrant), Next: next}), nil
+	partial := !a.Engine.SeesAll(ctx, caller(ctx), "grant", core.VerbList)
+	return ok(client.GrantPage{Items: list(page, viewGrant), Next: next, Partial: partial}), nil
 }
 
 func (a *API) getGrant(ctx context.Context, in *One) (*answer[client.Grant], error) {

@@ -47,10 +47,14 @@ func (a *API) listKind(ctx context.Context, in Reader, kind string) (*file, erro
 	if err != nil {
 		return nil, err
 	}
-	if in.yaml() {
-		return yamlFile(docs...)
+	partial := false
+	for _, k := range manifest.Kinds() {
+		partial = partial || kind == "" && !a.Engine.SeesAll(ctx, caller(ctx), k, core.VerbList)
 	}
-	out := client.ResourceList{Items: []client.Resource{}}
+	if in.yaml() {
+		return yamlFile(partial, docs...)
+	}
+	out := client.ResourceList{Items: []client.Resource{}, Partial: partial}
 	for _, d := range docs {
 		r, err := viewResource(d)
 		if err != nil {
@@ -76,7 +80,7 @@ func (a *API) getResource(ctx context.Context, in *struct {
 		return nil, a.near(ctx, err, kind, in.Name)
 	}
 	if in.yaml() {
-		return yamlFile(d)
+		return yamlFile(false, d)
 	}
 	r, err := viewResource(d)
 	if err != nil {
@@ -118,8 +122,11 @@ func jsonFile(v any) (*file, error) {
 	return &file{ContentType: "application/json", Body: b.Bytes()}, err
 }
 
-func yamlFile(docs ...core.Document) (*file, error) {
+func yamlFile(partial bool, docs ...core.Document) (*file, error) {
 	var b bytes.Buffer
+	if partial {
+		b.WriteString("# partial: there are kinds that you may not list\n")
+	}
 	for i, d := range docs {
 		text, err := manifest.YAML(d)
 		if err != nil {

@@ -11,41 +11,41 @@ import (
 	"github.com/sallyport/sallyport/client"
 )
 
-// routes is every route of the API.
+// routes is every route of the API, and who may call it.
 func (a *API) routes() []route {
 	return []route{
-		on("POST /v1/requests", "submit-request", "Ask for access", a.submitRequest).takes(client.Ask{}).creates(),
-		on("GET /v1/requests", "list-requests", "List requests, newest first", a.listRequests),
-		on("GET /v1/requests/{id}", "get-request", "Show one request", a.getRequest),
-		on("GET /v1/requests/{id}/explain", "explain-request", "Say why a request is or is not approved, and what to do next", a.explainRequest),
-		on("POST /v1/requests/{id}/reviews", "review-request", "Approve or deny; by the local administrator an override", a.reviewRequest).takes(client.Opinion{}),
-		on("POST /v1/requests/{id}/cancel", "cancel-request", "Withdraw a request", a.cancelRequest),
-		on("POST /v1/requests/{id}/revoke", "revoke-request", "End everything that a request earned", a.revokeRequest).takes(client.Revocation{}),
-		on("POST /v1/try", "try-request", "Run an ask through the rules and store nothing", a.tryRequest).takes(client.Ask{}),
+		on("POST /v1/requests", "submit-request", "Ask for access", a.submitRequest).own("access_request", "create").takes(client.Ask{}).creates(),
+		on("GET /v1/requests", "list-requests", "List requests, newest first", a.listRequests).own("access_request", "read").orReviewers(),
+		on("GET /v1/requests/{id}", "get-request", "Show one request", a.getRequest).own("access_request", "read").orReviewers(),
+		on("GET /v1/requests/{id}/explain", "explain-request", "Say why a request is or is not approved, and what to do next", a.explainRequest).own("access_request", "read").orReviewers(),
+		on("POST /v1/requests/{id}/reviews", "review-request", "Approve or deny; by the local administrator an override", a.reviewRequest).reviewers().takes(client.Opinion{}),
+		on("POST /v1/requests/{id}/cancel", "cancel-request", "Withdraw a request", a.cancelRequest).own("access_request", "update"),
+		on("POST /v1/requests/{id}/revoke", "revoke-request", "End everything that a request earned", a.revokeRequest).own("grant", "update").takes(client.Revocation{}),
+		on("POST /v1/try", "try-request", "Run an ask through the rules and store nothing", a.tryRequest).own("access_request", "create").takes(client.Ask{}),
 
-		on("GET /v1/grants", "list-grants", "List grants, newest first", a.listGrants),
-		on("GET /v1/grants/{id}", "get-grant", "Show one grant", a.getGrant),
-		on("POST /v1/grants/{id}/revoke", "revoke-grant", "End a grant before its time", a.revokeGrant).takes(client.Revocation{}),
-		on("POST /v1/grants/{id}/extend", "extend-grant", "Ask for longer access, by a request of its own", a.extendGrant).takes(client.Extension{}).creates(),
-		on("GET /v1/check", "check", "Has this user this entitlement now", a.check),
-		on("GET /v1/entitlements/{target}", "list-entitlements", "List what a target shows now", a.listEntitlements),
-		on("GET /v1/drift", "list-drift", "List what differs between targets and grants", a.listDrift),
+		on("GET /v1/grants", "list-grants", "List grants, newest first", a.listGrants).own("grant", "list"),
+		on("GET /v1/grants/{id}", "get-grant", "Show one grant", a.getGrant).own("grant", "read"),
+		on("POST /v1/grants/{id}/revoke", "revoke-grant", "End a grant before its time", a.revokeGrant).own("grant", "update").takes(client.Revocation{}),
+		on("POST /v1/grants/{id}/extend", "extend-grant", "Ask for longer access, by a request of its own", a.extendGrant).own("access_request", "create").takes(client.Extension{}).creates(),
+		on("GET /v1/check", "check", "Has this user this entitlement now", a.check).own("grant", "read"),
+		on("GET /v1/entitlements/{target}", "list-entitlements", "List what a target shows now", a.listEntitlements).needs("grant", "list"),
+		on("GET /v1/drift", "list-drift", "List what differs between targets and grants", a.listDrift).needs("grant", "list"),
 
-		on("GET /v1/oncall", "who-is-on-call", "Who is on call and until when, with the age of the answer", a.whoIsOnCall),
-		on("GET /v1/incidents", "list-incidents", "List incidents, newest first", a.listIncidents),
+		on("GET /v1/oncall", "who-is-on-call", "Who is on call and until when, with the age of the answer", a.whoIsOnCall).anyone(),
+		on("GET /v1/incidents", "list-incidents", "List incidents, newest first", a.listIncidents).needs("incident", "list"),
 
-		on("GET /v1/resources", "list-all-resources", "List every resource", a.listAllResources).answers(client.ResourceList{}, resourceMedia...),
-		on("GET /v1/resources/{kind}", "list-resources", "List the resources of a kind", a.listResources).answers(client.ResourceList{}, resourceMedia...),
-		on("GET /v1/resources/{kind}/{name}", "get-resource", "Show one resource", a.getResource).answers(client.Resource{}, resourceMedia...),
-		on("POST /v1/resources", "apply-resources", "Create or replace resources, all of them or none", a.applyResources).takes(client.Resource{}, resourceMedia...),
-		on("DELETE /v1/resources/{kind}/{name}", "delete-resource", "Remove one resource", a.deleteResource),
+		on("GET /v1/resources", "list-all-resources", "List every resource", a.listAllResources).needs("{kind}", "list").answers(client.ResourceList{}, resourceMedia...),
+		on("GET /v1/resources/{kind}", "list-resources", "List the resources of a kind", a.listResources).needs("{kind}", "list").answers(client.ResourceList{}, resourceMedia...),
+		on("GET /v1/resources/{kind}/{name}", "get-resource", "Show one resource", a.getResource).needs("{kind}", "read").answers(client.Resource{}, resourceMedia...),
+		on("POST /v1/resources", "apply-resources", "Create or replace resources, all of them or none", a.applyResources).needs("{kind}", "create", "update").takes(client.Resource{}, resourceMedia...),
+		on("DELETE /v1/resources/{kind}/{name}", "delete-resource", "Remove one resource", a.deleteResource).needs("{kind}", "delete"),
 
-		on("GET /v1/audit", "list-audit", "List audit entries in order", a.listAudit),
-		on("GET /v1/audit/verify", "verify-audit", "Walk the whole audit chain", a.verifyAudit),
-		on("GET /v1/watch", "watch", "Stream changes as they come", a.watch).answers(client.AuditEntry{}, "text/event-stream"),
+		on("GET /v1/audit", "list-audit", "List audit entries in order", a.listAudit).needs("audit", "list"),
+		on("GET /v1/audit/verify", "verify-audit", "Walk the whole audit chain", a.verifyAudit).needs("audit", "list"),
+		on("GET /v1/watch", "watch", "Stream changes as they come", a.watch).needs("audit", "list").answers(client.AuditEntry{}, "text/event-stream"),
 
-		on("GET /v1/status", "get-status", "How the server is doing", a.getStatus),
-		on("GET /v1/doctor", "doctor", "Check everything outside", a.doctor),
+		on("GET /v1/status", "get-status", "How the server is doing", a.getStatus).anyone(),
+		on("GET /v1/doctor", "doctor", "Check everything outside", a.doctor).needs("doctor", "read"),
 	}
 }
 
@@ -54,6 +54,7 @@ var resourceMedia = []string{"application/json", "application/yaml"}
 // A route is one operation: how it is described and how it is served.
 type route struct {
 	op        huma.Operation
+	rule      permission
 	serve     func(huma.API, huma.Operation, problems)
 	body, out any      // for the description
 	bodyMedia []string // of body
@@ -120,6 +121,7 @@ func (r route) register(h huma.API, problem problems) {
 			Description: "Names this call. Repeated with the same key and body, it gets the same answer and nothing happens twice.",
 		})
 	}
+	r.op.Extensions = map[string]any{permissionExtension: r.rule}
 	r.serve(h, r.op, problem)
 	item := h.OpenAPI().Paths[r.op.Path]
 	for _, op := range []*huma.Operation{item.Get, item.Post, item.Delete} {

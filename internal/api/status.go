@@ -10,12 +10,24 @@ import (
 )
 
 func (a *API) getStatus(ctx context.Context, _ *struct{}) (*answer[client.Status], error) {
-	if err := a.may(ctx, "status"); err != nil {
+	who := caller(ctx)
+	if err := a.Engine.Known(ctx, who); err != nil {
 		return nil, err
 	}
-	s := a.Status(ctx)
-	who := caller(ctx)
+	s := client.Status{Version: a.Version, Accounts: []client.AccountStatus{}, Warnings: []string{}}
 	s.Caller, s.Via, s.Now = who.Name(), who.Via, a.Engine.Clock.Now().UTC()
+	if !a.Engine.SeesAll(ctx, who, "status", core.VerbRead) {
+		s.Partial = true // who one is everybody may know, and no more
+		return ok(s), nil
+	}
+	err := a.fillStatus(ctx, &s)
+	return ok(s), err
+}
+
+// fillStatus adds what takes a right to see.
+func (a *API) fillStatus(ctx context.Context, out *client.Status) error {
+	s := a.Status(ctx)
+	s.Caller, s.Via, s.Now = out.Caller, out.Via, out.Now
 	s.MaxStaleness = a.Engine.MaxStale.String()
 	if s.Version == "" {
 		s.Version = a.Version
@@ -25,8 +37,8 @@ func (a *API) getStatus(ctx context.Context, _ *struct{}) (*answer[client.Status
 	}
 	s.Accounts = list(s.Accounts, func(v client.AccountStatus) client.AccountStatus { return v })
 	s.Warnings = list(s.Warnings, same)
-	err := a.count(ctx, &s)
-	return ok(s), err
+	*out = s
+	return a.count(ctx, out)
 }
 
 // count fills in how much there is to do.
@@ -58,7 +70,7 @@ func (a *API) count(ctx context.Context, s *client.Status) error {
 }
 
 func (a *API) doctor(ctx context.Context, _ *struct{}) (*answer[client.Diagnosis], error) {
-	if err := a.may(ctx, "doctor"); err != nil {
+	if err := a.Engine.May(ctx, caller(ctx), "doctor", core.VerbRead); err != nil {
 		return nil, err
 	}
 	out := client.Diagnosis{OK: true, Findings: list(a.Doctor(ctx), func(f client.Finding) client.Finding { return f })}
@@ -66,22 +78,6 @@ func (a *API) doctor(ctx context.Context, _ *struct{}) (*answer[client.Diagnosis
 		out.OK = out.OK && f.State != "problem"
 	}
 	return ok(out), nil
-}
-
-// may refuses a caller who may not read what is not the engine's: no verb of the engine stands behind it.
-func (a *API) may(ctx context.Context, what string) error {
-	who := caller(ctx)
-	if who.Admin {
-		return nil
-	}
-	dir, err := a.Engine.Directory(ctx)
-	if err != nil {
-		return err
-	}
-	if reason := dir.Permission(who.User, what, "read"); !reason.OK {
-		return core.Errorf(core.Refused, "%s", reason.Text)
-	}
-	return nil
 }
 
 // asCore finds the error in a chain that may be shown to people.

@@ -21,6 +21,9 @@ func viewStory(s engine.Story) client.Request {
 	out := viewRequest(s.Request)
 	out.Grants = list(s.Grants, viewGrant)
 	out.Incidents = list(s.Incidents, viewIncident)
+	for i, why := range s.Void {
+		out.Reviews[i].Void = why
+	}
 	return out
 }
 

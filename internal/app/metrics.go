@@ -24,6 +24,7 @@ type Metrics struct {
 	open      prometheus.Gauge
 	calls     *prometheus.HistogramVec
 	refused   *prometheus.CounterVec
+	denied    *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics in a registry of their own.
@@ -49,9 +50,12 @@ func NewMetrics() *Metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sallyport_http_refused_total", Help: "Calls and connections beyond a limit, by which.",
 		}, []string{"reason"}),
+		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sallyport_denied_total", Help: "What callers who are known were not allowed to do, by action.",
+		}, []string{"action"}),
 		open: gauge("sallyport_incidents_unfinished", "Incidents that PagerDuty has not been told everything about."),
 	}
-	m.registry.MustRegister(m.decisions, m.ended, m.lag, m.overdue, m.pending, m.open, m.calls, m.refused,
+	m.registry.MustRegister(m.decisions, m.ended, m.lag, m.overdue, m.pending, m.open, m.calls, m.refused, m.denied,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -94,6 +98,9 @@ func (m *Metrics) Called(c pagerduty.Call) {
 
 // Refused counts a call or a connection that is beyond a limit.
 func (m *Metrics) Refused(reason string) { m.refused.WithLabelValues(reason).Inc() }
+
+// Denied counts what a known caller was not allowed to do.
+func (m *Metrics) Denied(action string) { m.denied.WithLabelValues(action).Inc() }
 
 // Watch reads the accounts, the jobs and the database whenever metrics are asked for.
 func (m *Metrics) Watch(accounts func() []pagerduty.Status, queue func() (waiting int, oldest time.Duration), commits func() int64) {

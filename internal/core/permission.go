@@ -77,7 +77,7 @@ func (d *Directory) permission(user, resource, verb string) (allows, denies *com
 	}
 	var room [fewHeld]*compiledRole
 	for _, c := range d.held(u, room[:0]) {
-		if denies == nil && covers(c.Deny.Rules, resource, verb) {
+		if denies == nil && touches(c.Deny.Rules, resource, verb) {
 			denies = c
 		}
 		if allows == nil && covers(c.Allow.Rules, resource, verb) {
@@ -85,6 +85,30 @@ func (d *Directory) permission(user, resource, verb string) (allows, denies *com
 		}
 	}
 	return allows, denies, nil
+}
+
+// touches reports whether some rule speaks of a part of what is asked for: who asks for
+// everything is denied it by whatever denies something.
+func touches(rules []Rule, resource, verb string) bool {
+	meet := func(named []string, asked string) bool {
+		return asked == "*" && len(named) > 0 || slices.Contains(named, asked) || slices.Contains(named, "*")
+	}
+	return slices.ContainsFunc(rules, func(r Rule) bool { return meet(r.Resources, resource) && meet(r.Verbs, verb) })
+}
+
+// Administrators returns up to most of the users who may do everything, by whom a permission
+// can be given.
+func (d *Directory) Administrators(most int) []string {
+	var out []string
+	for i := range d.list {
+		u := &d.list[i]
+		if len(u.Roles) > 0 && !u.Bot && d.Allowed(u.Name, "*", "*") {
+			if out = append(out, u.Name); len(out) == most {
+				break
+			}
+		}
+	}
+	return out
 }
 
 // covers reports whether some rule names both the resource and the verb; "*" names all.

@@ -147,7 +147,7 @@ func (d *Directory) replayStep(r Request, step ScenarioStep, now time.Time) (Req
 		return r, out
 	}
 	out.MayReview = true
-	next, err := d.addReview(r, Review{Author: step.By, State: RequestState(step.Propose), Reason: step.Reason}, now)
+	next, err := d.addReview(r, Review{Author: step.By, State: RequestState(step.Propose), Reason: step.Reason}, now, asTeleport)
 	if err != nil {
 		if out.Error = accessDenied; KindOf(err) == Invalid {
 			out.Error = badParameter

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,10 @@ func (d *Directory) MayReview(reviewer string, r Request) error {
 	}
 	return d.mayReview(reviewer, &r)
 }
+
+// Independent returns nil if somebody, under any name of theirs, has no part in a request. It
+// is asked of whoever acts behind a reviewer's name.
+func (d *Directory) Independent(name string, r Request) error { return d.independent(name, &r) }
 
 // independent refuses a reviewer who is behind the request.
 func (d *Directory) independent(reviewer string, r *Request) error {
@@ -143,7 +148,9 @@ func uncovered(reviewer string, r *Request, i int, unmet *compiledRole, c *predi
 //
 // The filters of the thresholds are evaluated now, and what the review counts for is kept
 // with it. A review that counts for nothing is kept as well and is its author's only one. Two
-// reviews of one person, under whatever names, would count once: the second is refused.
+// reviews of one person, under whatever names, would count once: the second is refused. Human
+// of the review, where it is set, is who acted behind the author's name, and is held to the
+// same. What was said by people who are locked or gone now does not count any more.
 func (d *Directory) AddReview(r Request, rev Review, now time.Time) (Request, error) {
 	if err := checkText("reason", rev.Reason); err != nil {
 		return r, err
@@ -154,18 +161,24 @@ func (d *Directory) AddReview(r Request, rev Review, now time.Time) (Request, er
 	if err := d.independent(rev.Author, &r); err != nil {
 		return r, err
 	}
+	if rev.Human != "" {
+		if err := d.independent(rev.Human, &r); err != nil {
+			return r, err
+		}
+	}
 	if r.State == Pending && !r.ExpiresAt.IsZero() && !now.Before(r.ExpiresAt) {
 		return r, Errorf(Refused, "the request expired at %s", r.ExpiresAt.UTC().Format("2006-01-02 15:04:05 UTC")).WithHint("ask again")
 	}
-	if err := d.firstOfPerson(rev.Author, &r); err != nil {
+	if err := d.firstOfPerson(&rev, &r); err != nil {
 		return r, err
 	}
-	return d.addReview(r, rev, now)
+	return d.addReview(r, rev, now, d.stands)
 }
 
 // addReview is AddReview as in Teleport (ApplyAccessReview of its package lib/services):
-// names are people, and PROMOTED, which ends a request at once, may be proposed.
-func (d *Directory) addReview(r Request, rev Review, now time.Time) (Request, error) {
+// names are people, and PROMOTED, which ends a request at once, may be proposed. stands tells
+// which of the earlier reviews count still.
+func (d *Directory) addReview(r Request, rev Review, now time.Time, stands func(*Review) bool) (Request, error) {
 	switch {
 	case rev.State != Approved && rev.State != Denied && rev.State != Promoted:
 		return r, badProposal(rev.State)
@@ -184,14 +197,14 @@ func (d *Directory) addReview(r Request, rev Review, now time.Time) (Request, er
 	if rev.CountsFor, err = d.countsFor(&r, &c); err != nil {
 		return r, err
 	}
-	rev.Human, rev.CreatedAt = d.Human(rev.Author), now
+	rev.Human, rev.CreatedAt = d.Human(cmp.Or(rev.Human, rev.Author)), now
 	r.Reviews = append(slices.Clip(r.Reviews), rev)
 	if rev.State == Promoted {
 		r.State, r.Decision = Promoted, &Decision{State: Promoted, At: now, By: rev.Author, Reasons: []Reason{reviewReason(rev)}}
 		return r, nil
 	}
 	var few [8]tally
-	tallies := count(&r, few[:0])
+	tallies := count(&r, stands, few[:0])
 	if state := resolve(&r, tallies); state != Pending {
 		reasons := append(make([]Reason, 0, 1+len(r.Roles)), reviewReason(rev))
 		r.State, r.Decision = state, &Decision{State: state, At: now, By: rev.Author, Reasons: standing(&r, tallies, reasons)}
@@ -204,19 +217,22 @@ func badProposal(state RequestState) error {
 }
 
 // firstOfPerson refuses a second review by one person under another name.
-func (d *Directory) firstOfPerson(author string, r *Request) error {
+func (d *Directory) firstOfPerson(rev *Review, r *Request) error {
 	if len(r.Reviews) == 0 {
 		return nil
 	}
-	var room [2][4]string
-	own := d.selves(author, room[0][:0])
+	var room [2][8]string
+	own := d.selves(rev.Author, room[0][:0])
+	if rev.Human != "" {
+		own = d.selves(rev.Human, own)
+	}
 	for _, old := range r.Reviews {
-		if old.Author == author {
+		if old.Author == rev.Author {
 			continue // addReview has better words for it
 		}
 		others := append(d.selves(old.Author, room[1][:0]), personKey(old.Human))
 		if samePerson(own, others) {
-			return Errorf(Refused, "%s and %s are the same person, who has already reviewed this request", author, old.Author).
+			return Errorf(Refused, "%s and %s are the same person, who has already reviewed this request", cmp.Or(rev.Human, rev.Author), old.Author).
 				WithHint("two reviews by one person count once; somebody else has to review it")
 		}
 	}

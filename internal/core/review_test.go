@@ -139,7 +139,7 @@ func TestAddReviewDecides(t *testing.T) {
 	d := reviewDirectory(t)
 	r := mustRequest(t, d, Ask{User: "ann@x.org", Roles: []string{"x"}})
 	later := testNow.Add(time.Minute)
-	r, err := d.AddReview(r, Review{Author: "bob", State: Approved, CountsFor: []int{7}, Human: "x", CreatedAt: testNow.Add(-time.Hour)}, later)
+	r, err := d.AddReview(r, Review{Author: "bob", State: Approved, CountsFor: []int{7}, CreatedAt: testNow.Add(-time.Hour)}, later)
 	if err != nil || r.State != Pending || r.Decision != nil {
 		t.Fatalf("%s %v", r.State, err)
 	}

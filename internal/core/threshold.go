@@ -81,12 +81,16 @@ func (d *Directory) countsFor(r *Request, c *predicate.Context) ([]int, error) {
 // A tally is the number of approvals and denials that count for a threshold.
 type tally struct{ approve, deny int }
 
-// count counts the reviews of a request, threshold by threshold.
-func count(r *Request, to []tally) []tally {
+// count counts the reviews of a request that stand, threshold by threshold.
+func count(r *Request, stands func(*Review) bool, to []tally) []tally {
 	for range r.Thresholds {
 		to = append(to, tally{})
 	}
-	for _, rev := range r.Reviews {
+	for n := range r.Reviews {
+		rev := &r.Reviews[n]
+		if len(rev.CountsFor) == 0 || !stands(rev) {
+			continue
+		}
 		for _, i := range rev.CountsFor {
 			switch {
 			case i < 0 || i >= len(to): // never written by us
@@ -135,10 +139,6 @@ func met(r *Request, set []int, tallies []tally) bool {
 		return i >= 0 && i < len(tallies) && r.Thresholds[i].Approve > 0 && tallies[i].approve >= r.Thresholds[i].Approve
 	})
 }
-
-// Standing says how far the reviews of a request have come: one reason for each set of each
-// role, or the threshold that denied it.
-func Standing(r Request) []Reason { return standing(&r, count(&r, nil), nil) }
 
 // standing appends the reasons to a list.
 func standing(r *Request, tallies []tally, to []Reason) []Reason {

@@ -52,11 +52,11 @@ func TestStandingSaysWhatIsMissing(t *testing.T) {
 		{Check: "threshold", Text: `x: 1 of 2 approvals for threshold 1; or 0 of 1 approval for threshold "sre", counted where f`},
 		{Check: "threshold", Text: "y: no number of approvals is enough"},
 	}
-	if diff := cmp.Diff(want, Standing(r)); diff != "" {
+	if diff := cmp.Diff(want, standing(&r, count(&r, asTeleport, nil), nil)); diff != "" {
 		t.Error(diff)
 	}
 	r.Reviews = append(r.Reviews, Review{State: Denied, CountsFor: []int{2, 99, -1}})
-	if diff := cmp.Diff([]Reason{{Check: "threshold", Text: `1 of 1 denial for threshold "never"`}}, Standing(r)); diff != "" {
+	if diff := cmp.Diff([]Reason{{Check: "threshold", Text: `1 of 1 denial for threshold "never"`}}, standing(&r, count(&r, asTeleport, nil), nil)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -70,7 +70,7 @@ func TestNothingIsApprovedWithoutSets(t *testing.T) {
 		"an empty set":  {Roles: []string{"x"}, Thresholds: []Threshold{defaultThreshold}, Sets: map[string][][]int{"x": {{}}}},
 	} {
 		r.Reviews = []Review{{State: Approved, CountsFor: []int{0}}}
-		if got := resolve(&r, count(&r, nil)); got != Pending {
+		if got := resolve(&r, count(&r, asTeleport, nil)); got != Pending {
 			t.Errorf("%s: %s", name, got)
 		}
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/sallyport/sallyport/internal/core"
 )
@@ -17,6 +18,22 @@ type Actor struct {
 
 // Author is who had the caller's identity made for them: an impersonator. Empty: nobody else.
 func (a Actor) Author() string { return a.Session.Author }
+
+// sessionLeft is what bounds access that is asked for now: what is left of the caller's session,
+// or of one that is given, whichever is less; zero: nothing does. Below zero it is over.
+func (a Actor) sessionLeft(now time.Time, given time.Duration) time.Duration {
+	if a.Session.ExpiresAt.IsZero() {
+		return given
+	}
+	left := a.Session.ExpiresAt.Sub(now)
+	if left <= 0 {
+		return -1
+	}
+	if given != 0 {
+		left = min(left, given)
+	}
+	return left
+}
 
 // LocalAdmin is the name of the administrator on the server's own host.
 const LocalAdmin = "admin"

@@ -63,7 +63,7 @@ func (e *Engine) Apply(ctx context.Context, a Actor, items []manifest.Item, dryR
 		return out, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, e.refused(ctx, a, "resource.apply", names(items), err)
 	}
 	if err := e.expelLocked(ctx); err != nil {
 		e.Log.Warn("not all access of locked users could be ended yet; the next sweep goes on", "error", err)
@@ -104,24 +104,6 @@ func (e *Engine) put(tx *txn, a Actor, item manifest.Item) (Applied, error) {
 		return out, err
 	}
 	return out, tx.audit(a, "resource."+verb, d.Kind+"/"+d.Name, detail{"before": out.Before, "after": d.Body})
-}
-
-// mayIn is may inside a transaction.
-func (e *Engine) mayIn(tx *txn, a Actor, kind, verb string) error {
-	if a.Admin {
-		return nil
-	}
-	dir, err := e.dir(tx)
-	if err != nil {
-		return err
-	}
-	if err := active(dir, a); err != nil {
-		return err
-	}
-	if !dir.Allowed(a.User, kind, verb) {
-		return core.Errorf(core.Refused, "%s may not %s %s: no role of theirs allows it", a.User, verb, kind)
-	}
-	return nil
 }
 
 // follow does what a change of a user asks for: whoever is locked loses access now, and
@@ -186,7 +168,7 @@ func (e *Engine) Delete(ctx context.Context, a Actor, kind, name string) error {
 			return err
 		})
 		if err != nil {
-			return err
+			return e.refused(ctx, a, "resource.delete", kind+"/"+name, err)
 		}
 	}
 	if e.DocumentsChanged != nil {
@@ -257,16 +239,32 @@ func (e *Engine) neededBy(tx *txn, kind, name string) error {
 	return nil
 }
 
-// Documents lists the documents of a kind; an empty kind means all.
+// Documents lists the documents of a kind; an empty kind means all that the caller may list.
 func (e *Engine) Documents(ctx context.Context, a Actor, kind string) ([]core.Document, error) {
-	if err := e.may(ctx, a, orAny(kind), "list"); err != nil {
-		return nil, err
+	if kind != "" {
+		if err := e.may(ctx, a, kind, core.VerbList); err != nil {
+			return nil, err
+		}
 	}
 	var out []core.Document
-	err := e.Store.Read(ctx, func(v View) (err error) {
-		out, err = v.Documents(kind)
-		return err
+	err := e.Store.Read(ctx, func(v View) error {
+		dir, err := e.dir(v)
+		if err != nil {
+			return err
+		}
+		if out, err = v.Documents(kind); err != nil || kind != "" || a.Admin {
+			return err
+		}
+		may := map[string]bool{}
+		for _, k := range manifest.Kinds() {
+			may[k] = dir.Allowed(a.User, k, core.VerbList)
+		}
+		out = slices.DeleteFunc(out, func(d core.Document) bool { return !may[d.Kind] })
+		return nil
 	})
+	if err == nil && kind == "" && len(out) == 0 {
+		err = e.may(ctx, a, "*", core.VerbList) // nothing at all is theirs to see
+	}
 	return out, err
 }
 
@@ -281,11 +279,4 @@ func (e *Engine) Document(ctx context.Context, a Actor, kind, name string) (core
 		return err
 	})
 	return out, err
-}
-
-func orAny(kind string) string {
-	if kind == "" {
-		return "*"
-	}
-	return kind
 }

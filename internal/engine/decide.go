@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -68,7 +69,7 @@ func (e *Engine) evaluate(v View, r core.Request, answers map[string]core.Roster
 	in.Email = user.PagerDutyEmail()
 	if _, ok := dir.User(e.Reviewer); !ok {
 		in.MayNot = fmt.Errorf("there is no user %q, as whom it reviews", e.Reviewer)
-	} else if err := dir.MayReview(e.Reviewer, r); err != nil {
+	} else if err := cmp.Or(askerStands(dir, r), dir.MayReview(e.Reviewer, r)); err != nil {
 		in.MayNot = err
 	}
 	var fresh []Pin

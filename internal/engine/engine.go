@@ -58,6 +58,7 @@ type Engine struct {
 	offCall   offCallWatch
 	expelled  atomic.Int64 // the revision whose locked users have nothing left
 	taken     justTaken
+	refusals  refusals
 }
 
 // New returns an engine.

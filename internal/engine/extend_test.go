@@ -71,8 +71,8 @@ func TestOnlyTheHolderExtendsAndOnlyWhatIsLive(t *testing.T) {
 		kind core.Kind
 		says string
 	}{
-		{"somebody else", as("bo@example.com"), engine.Extension{Duration: time.Hour}, core.Refused, "may not extend"},
-		{"nobody", engine.Actor{}, engine.Extension{Duration: time.Hour}, core.Refused, "may not extend"},
+		{"somebody else", as("bo@example.com"), engine.Extension{Duration: time.Hour}, core.NotFound, "no grant"},
+		{"nobody", engine.Actor{}, engine.Extension{Duration: time.Hour}, core.Refused, "no user"},
 		{"a negative duration", as("ann@example.com"), engine.Extension{Duration: -time.Hour}, core.Invalid, "not a length of time"},
 		{"an absurd duration", as("ann@example.com"), engine.Extension{Duration: 1 << 62}, core.Invalid, "too long"},
 		{"an over-long reason", as("ann@example.com"), engine.Extension{Reason: strings.Repeat("x", 4097)}, core.Invalid, "4096"},

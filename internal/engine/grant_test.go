@@ -239,7 +239,7 @@ func TestAGrantIsRevokedByItsHolderOrByWhoMayUpdateGrantsAndByNobodyElse(t *test
 		{as("ann@example.com"), "I am done", ""},
 		{as("guard@example.com"), "", ""},
 		{admin, "", ""},
-		{as("cy@example.com"), "", core.Refused},
+		{as("cy@example.com"), "", core.NotFound},
 		{as("nobody@example.com"), "", core.Refused},
 		{engine.Actor{}, "", core.Refused},
 		{as("ann@example.com"), strings.Repeat("x", 4097), core.Invalid},

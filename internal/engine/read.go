@@ -7,39 +7,12 @@ import (
 	"github.com/sallyport/sallyport/internal/core"
 )
 
-// may refuses an actor who lacks a verb on a kind.
-func (e *Engine) may(ctx context.Context, a Actor, kind, verb string) error {
-	if a.Admin {
-		return nil
-	}
-	dir, err := e.Directory(ctx)
-	if err != nil {
-		return err
-	}
-	if err := active(dir, a); err != nil {
-		return err
-	}
-	if dir.Allowed(a.User, kind, verb) {
-		return nil
-	}
-	return core.Errorf(core.Refused, "%s may not %s %s: no role of theirs allows it", a.User, verb, kind).
-		WithHint("a role allows it with rules: [{resources: [%s], verbs: [%s]}]", kind, verb)
-}
-
-// sees tells whether an actor may see a request: it is theirs, they may review it, or a rule lets them read all.
-func (e *Engine) sees(v View, a Actor, r core.Request) (bool, error) {
-	if a.Admin || a.User == r.User || a.User == r.Author {
-		return true, nil
-	}
-	dir, err := e.dir(v)
-	return err == nil && (dir.Allowed(a.User, "access_request", "read") || dir.MayReview(a.User, r) == nil), err
-}
-
 // A Story is a request with everything that came of it.
 type Story struct {
 	core.Request
 	Grants    []core.Grant
 	Incidents []core.Incident
+	Void      []string // why each review does not count any more; none where the request is decided
 }
 
 // Story returns a request with its grants and incidents.
@@ -51,11 +24,32 @@ func (e *Engine) Story(ctx context.Context, a Actor, id string) (Story, error) {
 		}
 		seen, err := e.sees(v, a, s.Request)
 		if err == nil && !seen {
-			return core.Errorf(core.NotFound, "there is no request %s", id)
+			err = hidden("request", id)
+		}
+		if err != nil || s.State != core.Pending {
+			return err
+		}
+		dir, err := e.dir(v)
+		if err == nil {
+			s.judge(dir)
 		}
 		return err
 	})
-	return s, err
+	if err != nil {
+		return Story{}, e.refused(ctx, a, "access_request.read", "request/"+id, err)
+	}
+	return s, nil
+}
+
+// judge says of each review of an undecided request whether it counts still.
+func (s *Story) judge(dir *core.Directory) {
+	if s.State != core.Pending {
+		return
+	}
+	s.Void = make([]string, len(s.Reviews))
+	for i, r := range s.Reviews {
+		s.Void[i] = dir.Void(r)
+	}
 }
 
 func story(v View, id string) (s Story, err error) {
@@ -80,6 +74,13 @@ func (e *Engine) Stories(ctx context.Context, a Actor, q RequestQuery) ([]Story,
 	}
 	var out []Story
 	err := e.Store.Read(ctx, func(v View) error {
+		dir, err := e.dir(v)
+		if err == nil && !a.Admin {
+			err = active(dir, a)
+		}
+		if err != nil {
+			return err
+		}
 		q.Limit = 0
 		for len(out) < limit {
 			page, err := v.Requests(q)
@@ -87,17 +88,14 @@ func (e *Engine) Stories(ctx context.Context, a Actor, q RequestQuery) ([]Story,
 				return err
 			}
 			for _, r := range page {
-				seen, err := e.sees(v, a, r)
-				if err != nil {
-					return err
-				}
-				if len(out) == limit || !seen {
+				if len(out) == limit || !sees(dir, a, r) {
 					continue
 				}
 				s, err := story(v, r.ID)
 				if err != nil {
 					return err
 				}
+				s.judge(dir)
 				out = append(out, s)
 			}
 			q.After = page[len(page)-1].ID
@@ -118,21 +116,28 @@ func (e *Engine) Grant(ctx context.Context, a Actor, id string) (core.Grant, err
 		if g, err = v.Grant(id); err != nil {
 			return err
 		}
-		if !a.Admin && a.User != g.User && !dir.Allowed(a.User, "grant", "read") {
-			return core.Errorf(core.NotFound, "there is no grant %s", id)
+		if !seesGrant(dir, a, g) {
+			return hidden("grant", id)
 		}
 		return nil
 	})
-	return g, err
+	if err != nil {
+		return core.Grant{}, e.refused(ctx, a, "grant.read", "grant/"+id, err)
+	}
+	return g, nil
 }
 
 // Grants lists grants; a caller who may not list them all sees their own.
 func (e *Engine) Grants(ctx context.Context, a Actor, q GrantQuery) ([]core.Grant, error) {
-	if err := e.may(ctx, a, "grant", "list"); err != nil {
-		if q.User != "" && q.User != a.User {
+	if q.User == "" || q.User == a.User {
+		if err := e.Known(ctx, a); err != nil {
 			return nil, err
 		}
-		q.User = a.User
+		if !e.SeesAll(ctx, a, "grant", core.VerbList) {
+			q.User = a.User
+		}
+	} else if err := e.may(ctx, a, "grant", core.VerbList); err != nil {
+		return nil, err
 	}
 	return e.grants(ctx, q)
 }
@@ -189,7 +194,11 @@ func (e *Engine) VerifyAudit(ctx context.Context, a Actor) (core.Chain, error) {
 // Check says whether a user holds an entitlement now, by the grants alone: at a grant's end
 // the answer is no, whatever the target still shows.
 func (e *Engine) Check(ctx context.Context, a Actor, user string, resource core.Resource) (core.Grant, bool, error) {
-	if a.User != user {
+	if a.User == user {
+		if err := e.Known(ctx, a); err != nil {
+			return core.Grant{}, false, err
+		}
+	} else {
 		if err := e.may(ctx, a, "grant", "read"); err != nil {
 			return core.Grant{}, false, err
 		}
@@ -240,8 +249,13 @@ func (e *Engine) Wait(ctx context.Context, a Actor, id string, done func(Story) 
 }
 
 // Watch calls each with every audit entry after a sequence number, as they come, until ctx ends.
+// Whoever may not any more, is locked, or has no session left hears nothing from then on, and
+// is told so within a second or two.
 func (e *Engine) Watch(ctx context.Context, a Actor, after int64, each func(core.AuditEntry) error) error {
 	_, err := e.until(ctx, "", func() (bool, error) {
+		if err := e.still(ctx, a); err != nil {
+			return false, err
+		}
 		for {
 			page, err := e.Audit(ctx, a, after, 1000)
 			if err != nil || len(page) == 0 {

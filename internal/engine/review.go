@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -22,8 +23,12 @@ func (e *Engine) Review(ctx context.Context, a Actor, id string, in Opinion) (co
 	if err := core.CheckReason(in.Reason); err != nil {
 		return core.Request{}, err
 	}
+	people, err := e.peopleAtPagerDuty(ctx)
+	if err != nil {
+		return core.Request{}, err
+	}
 	var out core.Request
-	err := e.write(ctx, func(tx *txn) error {
+	err = e.write(ctx, func(tx *txn) error {
 		r, err := tx.Request(id)
 		if err != nil {
 			return err
@@ -31,7 +36,7 @@ func (e *Engine) Review(ctx context.Context, a Actor, id string, in Opinion) (co
 		if a.Admin && a.User == "" {
 			err = e.override(tx, a, r, in)
 		} else {
-			err = e.review(tx, a, r, in)
+			err = e.review(tx, a, r, in, people)
 		}
 		if err != nil {
 			return err
@@ -39,13 +44,10 @@ func (e *Engine) Review(ctx context.Context, a Actor, id string, in Opinion) (co
 		out, err = tx.Request(id)
 		return err
 	})
-	if core.KindOf(err) == core.Refused {
-		e.refused(ctx, a, "access_request.review", "request/"+id, err)
-	}
-	return out, err
+	return out, e.refused(ctx, a, "access_request.review", "request/"+id, err)
 }
 
-func (e *Engine) review(tx *txn, a Actor, r core.Request, in Opinion) error {
+func (e *Engine) review(tx *txn, a Actor, r core.Request, in Opinion, people []*core.Roster) error {
 	dir, err := e.dir(tx)
 	if err != nil {
 		return err
@@ -56,7 +58,20 @@ func (e *Engine) review(tx *txn, a Actor, r core.Request, in Opinion) error {
 	if err := dir.MayReview(a.User, r); err != nil {
 		return err
 	}
-	_, err = e.addReview(tx, a, r, core.Review{Author: a.User, State: in.State, Reason: in.Reason})
+	for _, name := range [...]string{a.User, a.Author()} { // whoever acts behind the name is held to the same
+		if name == "" {
+			continue
+		}
+		if err := cmp.Or(dir.Independent(name, r), e.onePagerUser(tx, dir, people, name, r)); err != nil {
+			return err
+		}
+	}
+	if in.State == core.Approved {
+		if err := askerStands(dir, r); err != nil {
+			return err
+		}
+	}
+	_, err = e.addReview(tx, a, r, core.Review{Author: a.User, Human: a.Author(), State: in.State, Reason: in.Reason})
 	return err
 }
 
@@ -71,9 +86,11 @@ func (e *Engine) addReview(tx *txn, a Actor, r core.Request, review core.Review)
 		return r, err
 	}
 	last := next.Reviews[len(next.Reviews)-1]
-	err = tx.audit(a, "access_request.review", "request/"+r.ID, detail{
-		"reviewer": last.Author, "proposed": last.State, "reason": last.Reason, "counts_for": last.CountsFor,
-	})
+	d := detail{"reviewer": last.Author, "proposed": last.State, "reason": last.Reason, "counts_for": last.CountsFor}
+	if by := a.Author(); by != "" {
+		d["impersonated_by"] = by
+	}
+	err = tx.audit(a, "access_request.review", "request/"+r.ID, d)
 	if err != nil {
 		return r, err
 	}
@@ -106,7 +123,7 @@ func (e *Engine) override(tx *txn, a Actor, r core.Request, in Opinion) error {
 	return e.finish(tx, a, r)
 }
 
-// Cancel withdraws a request that is not decided yet. The requester may, and an administrator.
+// Cancel withdraws a request that is not decided yet. The requester may, and whoever may update requests.
 func (e *Engine) Cancel(ctx context.Context, a Actor, id string) (core.Request, error) {
 	var out core.Request
 	err := e.write(ctx, func(tx *txn) error {
@@ -114,10 +131,8 @@ func (e *Engine) Cancel(ctx context.Context, a Actor, id string) (core.Request, 
 		if err != nil {
 			return err
 		}
-		author := a.User == r.Author && a.User != LocalAdmin // which is not a user of that name
-		if a.User != r.User && !author && !a.Admin {
-			return core.Errorf(core.Refused, "%s may not cancel request %s: it is %s's", a.Name(), id, r.User).
-				WithHint("a reviewer denies instead: sallyport request deny %s", id)
+		if err := e.mayCancel(tx, a, r); err != nil {
+			return err
 		}
 		if err := undecided(r, tx.now); err != nil {
 			return err
@@ -125,7 +140,30 @@ func (e *Engine) Cancel(ctx context.Context, a Actor, id string) (core.Request, 
 		out = end(r, core.Cancelled, a.Name(), "cancelled by "+a.Name(), tx)
 		return e.finish(tx, a, out)
 	})
-	return out, err
+	return out, e.refused(ctx, a, "access_request.cancel", "request/"+id, err)
+}
+
+// mayCancel refuses whoever did not ask, unless they may update requests.
+func (e *Engine) mayCancel(tx *txn, a Actor, r core.Request) error {
+	if a.Admin {
+		return nil
+	}
+	dir, err := e.dir(tx)
+	if err != nil {
+		return err
+	}
+	if err := active(dir, a); err != nil {
+		return err
+	}
+	author := a.User == r.Author && a.User != LocalAdmin // which is not a user of that name
+	if a.User == r.User || author || dir.Allowed(a.User, "access_request", core.VerbUpdate) {
+		return nil
+	}
+	if !sees(dir, a, r) {
+		return hidden("request", r.ID)
+	}
+	return core.Errorf(core.Refused, "%s may not cancel request %s: it is %s's", a.Name(), r.ID, r.User).
+		WithHint("a reviewer denies instead: sallyport request deny %s", r.ID)
 }
 
 // end ends a request without a review.
@@ -148,26 +186,4 @@ func undecided(r core.Request, now time.Time) error {
 		return core.Errorf(core.Conflict, "request %s expired at %s", r.ID, r.ExpiresAt.UTC().Format(form)).WithHint("ask again")
 	}
 	return nil
-}
-
-// active refuses callers who are unknown or locked.
-func active(dir *core.Directory, a Actor) error {
-	u, ok := dir.User(a.User)
-	switch {
-	case !ok:
-		return core.Errorf(core.Refused, "there is no user %q", a.User).WithHint("users there are: sallyport get users")
-	case u.Locked:
-		return core.Errorf(core.Refused, "user %s is locked", a.User).WithHint("an administrator can unlock with: sallyport edit users/%s", a.User)
-	}
-	return nil
-}
-
-// refused leaves a refusal in the audit log. It stands by itself, as what was refused changed nothing.
-func (e *Engine) refused(ctx context.Context, a Actor, action, subject string, why error) {
-	err := e.write(ctx, func(tx *txn) error {
-		return tx.audit(a, action+".refused", subject, detail{"why": why.Error()})
-	})
-	if err != nil {
-		e.Log.Error("a refusal could not be written to the audit log", "subject", subject, "error", err)
-	}
 }

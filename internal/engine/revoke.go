@@ -23,8 +23,8 @@ func (e *Engine) Revoke(ctx context.Context, a Actor, id, reason string) (core.G
 		if err != nil {
 			return err
 		}
-		if !mayRevoke(dir, a, g.User) {
-			return core.Errorf(core.Refused, "%s may not revoke %s's grant %s: that needs the verb update on grant", a.Name(), g.User, id)
+		if err := mayTouch(dir, a, g, "grant", core.VerbUpdate, "revoke"); err != nil {
+			return err
 		}
 		if !g.Live() {
 			out = g
@@ -37,7 +37,26 @@ func (e *Engine) Revoke(ctx context.Context, a Actor, id, reason string) (core.G
 		out, err = tx.Grant(id)
 		return err
 	})
-	return out, err
+	return out, e.refused(ctx, a, "grant.revoke", "grant/"+id, err)
+}
+
+// mayTouch refuses whoever neither holds a grant nor has a verb on a kind. Whether there is
+// such a grant is only for those who may see it.
+func mayTouch(dir *core.Directory, a Actor, g core.Grant, kind, verb, does string) error {
+	if a.Admin {
+		return nil
+	}
+	if err := active(dir, a); err != nil {
+		return err
+	}
+	if a.User == g.User || dir.Allowed(a.User, kind, verb) {
+		return nil
+	}
+	if !seesGrant(dir, a, g) {
+		return hidden("grant", g.ID)
+	}
+	return core.Errorf(core.Refused, "%s may not %s %s's grant %s: that needs the verb %s on %s", a.Name(), does, g.User, g.ID, verb, kind).
+		WithHint("%s", whoGives(dir, kind, verb))
 }
 
 // RevokeRequest ends all that came of a request before its time, in one transaction, and
@@ -60,11 +79,13 @@ func (e *Engine) RevokeRequest(ctx context.Context, a Actor, id, reason string) 
 		if err != nil {
 			return err
 		}
-		if !seen {
-			return core.Errorf(core.NotFound, "there is no request %s", id)
+		may := mayRevoke(dir, a, r.User)
+		if !seen && !may {
+			return hidden("request", id)
 		}
-		if !mayRevoke(dir, a, r.User) {
-			return core.Errorf(core.Refused, "%s may not revoke %s's access by request %s: that needs the verb update on grant", a.Name(), r.User, id)
+		if !may {
+			return core.Errorf(core.Refused, "%s may not revoke %s's access by request %s: that needs the verb update on grant", a.Name(), r.User, id).
+				WithHint("%s", whoGives(dir, "grant", core.VerbUpdate))
 		}
 		grants, err := tx.Grants(GrantQuery{RequestID: id, Limit: unlimited})
 		if err != nil {
@@ -86,12 +107,12 @@ func (e *Engine) RevokeRequest(ctx context.Context, a Actor, id, reason string) 
 		out, err = tx.Grants(GrantQuery{RequestID: id, Limit: unlimited})
 		return err
 	})
-	return out, err
+	return out, e.refused(ctx, a, "grant.revoke", "request/"+id, err)
 }
 
 // mayRevoke tells whether somebody may end a user's access: the user may, and whoever may update grants.
 func mayRevoke(dir *core.Directory, a Actor, user string) bool {
-	return a.Admin || a.User == user || dir.Allowed(a.User, "grant", "update")
+	return a.Admin || active(dir, a) == nil && (a.User == user || dir.Allowed(a.User, "grant", core.VerbUpdate))
 }
 
 // over ends a grant: its access is to be taken now. A grant of a role has no target and is ended at once.
@@ -167,13 +188,17 @@ type Extension struct {
 
 // Extend asks for longer access. It is a new request with a decision of its own; the grant stays as it is.
 func (e *Engine) Extend(ctx context.Context, a Actor, id string, in Extension) (core.Request, error) {
-	return e.submit(ctx, a, e.requestID(a, in.Key), in.Key, func(v View) (core.Ask, error) {
+	r, err := e.submit(ctx, a, e.requestID(a, in.Key), in.Key, func(v View) (core.Ask, error) {
 		g, err := v.Grant(id)
 		if err != nil {
 			return core.Ask{}, err
 		}
-		if !a.Admin && a.User != g.User {
-			return core.Ask{}, core.Errorf(core.Refused, "%s may not extend %s's grant %s", a.Name(), g.User, id)
+		dir, err := e.dir(v)
+		if err != nil {
+			return core.Ask{}, err
+		}
+		if err := mayTouch(dir, a, g, "access_request", core.VerbCreate, "extend"); err != nil {
+			return core.Ask{}, err
 		}
 		r, err := v.Request(g.RequestID)
 		if err != nil {
@@ -189,4 +214,5 @@ func (e *Engine) Extend(ctx context.Context, a Actor, id string, in Extension) (
 		}
 		return ask, nil
 	})
+	return r, e.refused(ctx, a, "grant.extend", "grant/"+id, err)
 }

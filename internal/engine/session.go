@@ -130,9 +130,19 @@ func (e *Engine) Sessions(ctx context.Context, a Actor, user string) ([]Session,
 	return out, err
 }
 
+// still refuses a caller whose session has ended since the call began, or who was locked or
+// removed: what goes on for long asks again and again.
+func (e *Engine) still(ctx context.Context, a Actor) error {
+	if a.Session.ID == "" {
+		return e.Known(ctx, a)
+	}
+	_, err := e.Identify(ctx, a.Session.Kind, a.Session.ID, "")
+	return err
+}
+
 // EndSession ends a session: one's own, or with the right to change users anybody's.
 func (e *Engine) EndSession(ctx context.Context, a Actor, kind core.CredentialKind, id string) error {
-	return e.write(ctx, func(tx *txn) error {
+	err := e.write(ctx, func(tx *txn) error {
 		c, err := tx.Credential(kind, id)
 		if err != nil {
 			return err
@@ -144,6 +154,7 @@ func (e *Engine) EndSession(ctx context.Context, a Actor, kind core.CredentialKi
 		}
 		return tx.endSession(a, c, "ended")
 	})
+	return e.refused(ctx, a, "session.end", string(kind)+"/"+short(id), err)
 }
 
 func (t *txn) endSession(a Actor, c core.Credential, why string) error {

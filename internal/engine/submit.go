@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
@@ -20,7 +21,8 @@ type Submission struct {
 // jobs that decide it and tell PagerDuty. Where the duties that it rests on are at hand and
 // approve it, that is part of the transaction.
 func (e *Engine) Submit(ctx context.Context, a Actor, in Submission) (core.Request, error) {
-	return e.submit(ctx, a, e.requestID(a, in.Key), in.Key, func(View) (core.Ask, error) { return in.Ask, nil })
+	r, err := e.submit(ctx, a, e.requestID(a, in.Key), in.Key, func(View) (core.Ask, error) { return in.Ask, nil })
+	return r, e.refused(ctx, a, "access_request.create", "user/"+cmp.Or(in.User, a.User), err)
 }
 
 // SubmitAndWait is Submit, and returns the request's story as soon as done says so, or when
@@ -34,7 +36,7 @@ func (e *Engine) SubmitAndWait(ctx, patience context.Context, a Actor, in Submis
 	}
 	leave()
 	if err != nil {
-		return Story{}, err
+		return Story{}, e.refused(ctx, a, "access_request.create", "user/"+cmp.Or(in.User, a.User), err)
 	}
 	if in.Key != "" || s.State == core.Pending || notifies(s.Request) {
 		r := s.Request
@@ -91,14 +93,16 @@ func (e *Engine) newRequest(v View, a Actor, id string, ask core.Ask, now time.T
 	if ask.User == "" {
 		ask.User = a.User
 	}
-	ask.Author = a.Name()
+	ask.Author = cmp.Or(a.Author(), a.Name())
+	ask.SessionLeft = a.sessionLeft(now, ask.SessionLeft)
 	if ask.User == "" {
 		return core.Request{}, core.Errorf(core.Invalid, "the local administrator has no access of its own to ask for").
 			WithHint("name the person with --user, or act as one with --as")
 	}
-	if ask.User != a.User && !a.Admin && !dir.Allowed(a.User, "access_request", "create") {
-		return core.Request{}, core.Errorf(core.Refused, "%s may not ask for %s: asking for somebody else needs the verb create on access_request", a.Name(), ask.User).
-			WithHint("leave --user out to ask for yourself")
+	if !a.Admin {
+		if err := mayAskFor(dir, a, ask.User); err != nil {
+			return core.Request{}, err
+		}
 	}
 	r, err := dir.NewRequest(id, ask, e.Terms, now)
 	if err != nil {
@@ -113,10 +117,25 @@ func (e *Engine) newRequest(v View, a Actor, id string, ask core.Ask, now time.T
 	return r, nil
 }
 
+// mayAskFor refuses whoever asks for somebody else without the right to.
+func mayAskFor(dir *core.Directory, a Actor, user string) error {
+	if user == a.User { // whether they are known, and not locked, is asked of every user
+		return nil
+	}
+	if err := active(dir, a); err != nil {
+		return err
+	}
+	if dir.Allowed(a.User, "access_request", core.VerbCreate) {
+		return nil
+	}
+	return core.Errorf(core.Refused, "%s may not ask for %s: asking for somebody else needs the verb create on access_request", a.Name(), user).
+		WithHint("leave --user out to ask for yourself; %s", whoGives(dir, "access_request", core.VerbCreate))
+}
+
 // store commits a new request with everything that follows from it.
 func (e *Engine) store(tx *txn, a Actor, r core.Request) (core.Request, error) {
 	err := tx.audit(a, "access_request.create", "request/"+r.ID, detail{
-		"user": r.User, "roles": r.Roles, "resources": resourceNames(r.Resources), "reason": r.Reason,
+		"user": r.User, "author": r.Author, "roles": r.Roles, "resources": resourceNames(r.Resources), "reason": r.Reason,
 		"duration_s": int(r.Duration.Seconds()), "annotations": r.Annotations, "expires_at": r.ExpiresAt.UTC(),
 	})
 	if err != nil {
