@@ -146,6 +146,17 @@ func (d *Directory) Role(name string) (Role, bool) {
 // RoleNames returns the names of all roles, sorted. The caller must not change the list.
 func (d *Directory) RoleNames() []string { return d.names }
 
+// Locked returns the names of the users who are locked.
+func (d *Directory) Locked() []string {
+	var out []string
+	for _, u := range d.list {
+		if u.Locked {
+			out = append(out, u.Name)
+		}
+	}
+	return out
+}
+
 // user returns a user who may act: one that exists and is not locked.
 func (d *Directory) user(name string) (*User, error) {
 	i, ok := d.users[name]

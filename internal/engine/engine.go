@@ -34,6 +34,7 @@ type Options struct {
 	Terms     core.Terms
 	Reviewer  string        // the user as whom the on-call reviewer reviews; default "access-plugin"
 	MaxStale  time.Duration // of on-call data that an approval may rest on; default 60 s
+	MinAge    time.Duration // of a duty that was made on the spot, before an approval may rest on it
 	PublicURL string        // for links in incidents
 	Replica   string        // names this process among the replicas; default: NewID()
 
@@ -59,6 +60,8 @@ type Engine struct {
 	keys      keyLock
 	bell      bell
 	offCall   offCallWatch
+	expelled  atomic.Int64 // the revision whose locked users have nothing left
+	taken     justTaken
 }
 
 // New returns an engine.
@@ -107,6 +110,7 @@ type txn struct {
 	wake  time.Time
 	count []func()        // tell the meter
 	known *knownDirectory // compiled from what this transaction sees
+	taken []Holding       // with their first grant
 	rest  map[string]bool // what is to be rung, unless something of it is yet to come; see bell
 }
 
@@ -152,7 +156,7 @@ func (t *txn) wakeAt(at time.Time) {
 func (e *Engine) write(ctx context.Context, fn func(*txn) error) error {
 	var t *txn
 	err := e.Store.Write(ctx, func(tx Tx) error {
-		t = &txn{Tx: tx, now: e.Clock.Now(), rest: map[string]bool{}} // anew, as a transaction may be tried again
+		t = &txn{Tx: tx, now: e.Clock.Now().Truncate(time.Microsecond), rest: map[string]bool{}} // anew, as a transaction may be tried again
 		return fn(t)
 	})
 	if err != nil {
@@ -163,6 +167,9 @@ func (e *Engine) write(ctx context.Context, fn func(*txn) error) error {
 	}
 	for _, told := range t.count {
 		told()
+	}
+	if len(t.taken) > 0 {
+		e.taken.put(t.taken)
 	}
 	for _, j := range t.jobs {
 		e.Jobs.Kick(j)
