@@ -30,7 +30,7 @@ func (a *API) TCP() http.Handler {
 		case a.Public != nil && a.IsPublic(r):
 			a.Public.ServeHTTP(w, r)
 		case openCall(r):
-			a.serve(w, r)
+			a.route(w, r, false) // an idempotency key would have the answer stored, and a secret is in it
 		default:
 			a.stranger(w, r)
 		}
@@ -61,10 +61,28 @@ func (a *API) byCertificate(r *http.Request) (engine.Actor, error) {
 		return engine.Actor{}, err
 	}
 	actor, err := a.Engine.Identify(r.Context(), core.CredentialCertificate, serial, addressOnly(r.RemoteAddr))
+	if core.KindOf(err) == core.Unauthenticated && r.URL.Path == renewPath {
+		return engine.Actor{}, a.copied(r, user, serial, err)
+	}
 	if err == nil && actor.User != user {
 		return engine.Actor{}, core.Errorf(core.Unauthenticated, "the certificate shown is of %s, and was given to somebody else", user)
 	}
 	return actor, err
+}
+
+// copied tells a machine that has its certificate renewed too late from one whose certificate
+// somebody else has had renewed.
+func (a *API) copied(r *http.Request, user, serial string, err error) error {
+	ended, failed := a.Engine.Copied(r.Context(), serial, addressOnly(r.RemoteAddr))
+	switch {
+	case failed != nil:
+		return failed
+	case !ended:
+		return err
+	}
+	a.Log.Warn("a certificate was to be renewed a second time: a copy of it may be in use, so its whole line has ended", "user", user, "serial", serial)
+	return core.Errorf(core.Unauthenticated, "this certificate was renewed before and the new one was used, so a copy may be in wrong hands: its whole line has ended").
+		WithHint("find out who else has the identity file, then make a new one: sallyport auth sign --user %s", user)
 }
 
 // expectedHost refuses calls by a name that is not the server's: a page of another site can

@@ -44,6 +44,16 @@ func (a *API) routes() []route {
 		on("GET /v1/audit/verify", "verify-audit", "Walk the whole audit chain", a.verifyAudit),
 		on("GET /v1/watch", "watch", "Stream changes as they come", a.watch).answers(client.AuditEntry{}, "text/event-stream"),
 
+		on("POST /v1/logins", "start-login", "Begin the login of a command line; open to all", a.startLogin).takes(client.LoginStart{}).creates(),
+		on("POST /v1/logins/{id}/finish", "finish-login", "Take the certificate of a login that was approved, once; open to all", a.finishLogin).takes(client.LoginSecret{}),
+		on("GET /v1/ca", "get-authority", "Show the server's certificate authority; open to all", a.showAuthority),
+		on("POST /v1/ca/rotate", "rotate-authority", "Add a generation to the certificate authority", a.rotateAuthority),
+		on("POST /v1/certificates", "sign-certificate", "Give a certificate to the caller or to whom they may impersonate", a.signCertificate).takes(client.SignRequest{}).creates(),
+		on("POST /v1/certificates/renew", "renew-certificate", "Give a bot a new certificate for its own", a.renewCertificate).takes(client.SignRequest{}).creates(),
+		on("GET /v1/whoami", "who-am-i", "Say as whom this is asked", a.whoAmI),
+		on("GET /v1/sessions", "list-sessions", "List the sessions of a user", a.listSessions),
+		on("DELETE /v1/sessions/{kind}/{id}", "end-session", "End a session", a.endSession),
+
 		on("GET /v1/status", "get-status", "How the server is doing", a.getStatus),
 		on("GET /v1/doctor", "doctor", "Check everything outside", a.doctor),
 	}

@@ -120,3 +120,26 @@ func (a *App) hosts() []string {
 	}
 	return hosts
 }
+
+// issuer is the certificate authority as the engine sees it.
+type issuer struct{ *auth.Authority }
+
+func (issuer) NewSerial() string { return auth.NewSerial() }
+
+func (a *App) issuer() (engine.Authority, error) {
+	if a.authority.Authority == nil {
+		return nil, a.authority.err
+	}
+	return issuer{a.authority.Authority}, nil
+}
+
+func (a *App) rotateAuthority(ctx context.Context) ([]byte, string, error) {
+	if a.authority.Authority == nil {
+		return nil, "", a.authority.err
+	}
+	if _, err := a.authority.Rotate(ctx); err != nil {
+		return nil, "", err
+	}
+	bundle, pin := a.authority.Bundle()
+	return bundle, pin, nil
+}

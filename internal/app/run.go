@@ -120,7 +120,7 @@ func (a *App) doors(ctx context.Context) (doors []door, err error) {
 		return doors, fmt.Errorf("listen on %s: %w", a.Config.Listen, err)
 	}
 	a.listens(l.Addr().String())
-	h.Hosts = a.hosts()
+	h.Hosts, h.URL = a.hosts(), a.Config.URL()
 	tcp := h.TCP()
 	if a.Demo != "" {
 		if !config.Loopback(a.Config.Listen) {
@@ -152,7 +152,7 @@ func (a *App) handlers() (*api.API, error) {
 	}
 	return api.New(api.Options{
 		Engine: a.Engine, Version: a.Version, Log: a.Log, Status: a.status, Doctor: a.doctor, Ready: a.ready,
-		Metrics: a.Metrics.Handler(), Certificate: a.verifyCertificate,
+		Metrics: a.Metrics.Handler(), Certificate: a.verifyCertificate, Rotate: a.rotateAuthority,
 		Console: web.Handler(web.Options{Engine: a.Engine, Now: a.clock.Now, Notice: notice, Caller: func(r *http.Request) engine.Actor {
 			caller, _ := api.Caller(r.Context())
 			return caller

@@ -160,3 +160,20 @@ func (e *Engine) issue(tx *txn, a Actor, s Session, ttl time.Duration, request [
 		"id": short(s.ID), "by": s.Author, "address": s.Address, "label": s.Label, "until": s.ExpiresAt.UTC(),
 	})
 }
+
+// RotateAuthority has a generation added to the certificate authority, and says so in the audit
+// log: once before, as it works on the keys of everybody, and once with what came of it.
+func (e *Engine) RotateAuthority(ctx context.Context, a Actor, rotate func(context.Context) (bundle []byte, pin string, err error)) ([]byte, string, error) {
+	if err := e.may(ctx, a, "cert_authority", "update"); err != nil {
+		e.refused(ctx, a, "ca.rotate", "ca", err)
+		return nil, "", err
+	}
+	if err := e.write(ctx, func(tx *txn) error { return tx.audit(a, "ca.rotate", "ca", nil) }); err != nil {
+		return nil, "", err
+	}
+	bundle, pin, err := rotate(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	return bundle, pin, e.write(ctx, func(tx *txn) error { return tx.audit(a, "ca.rotated", "ca", detail{"pin": pin}) })
+}
