@@ -9,6 +9,7 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -40,6 +41,16 @@ type Options struct {
 	// Refused counts a call or a connection that is beyond a limit. Default: the engine's meter,
 	// where that has such a method.
 	Refused func(reason string)
+
+	// Certificate looks at the certificate that a caller showed, and returns whom it names and
+	// its serial number. Default: nobody is known by a certificate.
+	Certificate func([]*x509.Certificate) (user, serial string, err error)
+	// Rotate adds a generation to the certificate authority. Default: there is none.
+	Rotate   func(context.Context) (bundle []byte, pin string, err error)
+	Hosts    []string                 // names, with their ports, by which browsers reach the server; empty: any
+	URL      string                   // where people reach it, for links
+	Public   http.Handler             // pages for those who are not signed in; default: none
+	IsPublic func(*http.Request) bool // whether Public answers a call; required with it
 
 	Metrics http.Handler // at /metrics of the socket; default: not there
 	Console http.Handler // everything that is not API; default: not there
@@ -141,10 +152,18 @@ func (a *API) describe() huma.API {
 // serve runs a call whose caller is known through the routes.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if err := a.limits.known(w, r); err != nil {
-		a.fail(w, r, err)
-		return
+	if _, known := Caller(r.Context()); known {
+		if err := a.limits.known(w, r); err != nil {
+			a.fail(w, r, err)
+			return
+		}
 	}
+	a.route(w, r, true)
+}
+
+// route runs a call through the routes; with once it minds idempotency keys.
+func (a *API) route(w http.ResponseWriter, r *http.Request, once bool) {
+	r = withRemote(r)
 	if !strings.HasPrefix(r.URL.Path, "/v1/") {
 		a.mux.ServeHTTP(w, r)
 		return
@@ -159,7 +178,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	if r.Method == http.MethodPost && len(r.Header.Values("Idempotency-Key")) > 0 {
+	if once && r.Method == http.MethodPost && len(r.Header.Values("Idempotency-Key")) > 0 {
 		a.once(w, r)
 		return
 	}

@@ -229,6 +229,7 @@ func newHarness(t testing.TB, change ...func(*Options)) *harness {
 	h.engine = engine.New(engine.Options{
 		Store: s, OnCall: h.oncall, Pager: pager{}, Targets: targets{"db": memory.New()}, Clock: stillClock{now},
 		Jobs: h.jobs, NewID: func() string { return fmt.Sprintf("%06d", ids.Add(1)) }, Terms: core.DefaultTerms(), Replica: "test",
+		Authority: func() (engine.Authority, error) { return paperAuthority{&ids}, nil },
 	})
 	h.jobs.engine = h.engine
 	t.Cleanup(func() { cancel(); h.jobs.wg.Wait() })
@@ -236,7 +237,8 @@ func newHarness(t testing.TB, change ...func(*Options)) *harness {
 	must(t, err)
 	_, err = h.engine.Apply(t.Context(), engine.Actor{Admin: true, Via: "test"}, items, false)
 	must(t, err)
-	o := Options{Engine: h.engine, Version: "v1.2.3", Log: slog.New(slog.NewTextHandler(h.log, nil))}
+	rotate := func(context.Context) ([]byte, string, error) { return []byte("authority"), "sha256:00", nil }
+	o := Options{Engine: h.engine, Version: "v1.2.3", Rotate: rotate, Log: slog.New(slog.NewTextHandler(h.log, nil))}
 	for _, f := range change {
 		f(&o)
 	}
@@ -343,3 +345,17 @@ func (h *harness) ask(user string) client.Request {
 	h.jobs.wg.Wait()
 	return r
 }
+
+// A paperAuthority issues certificates that are worth nothing. The real one has tests of its own.
+type paperAuthority struct{ serials *atomic.Int64 }
+
+func (p paperAuthority) NewSerial() string { return fmt.Sprintf("%032x", p.serials.Add(1)) }
+
+func (paperAuthority) Issue(user, serial string, _ []byte, _, _ time.Time) ([]byte, error) {
+	return []byte("certificate " + serial + " of " + user), nil
+}
+
+func (paperAuthority) Bundle() ([]byte, string) { return []byte("authority"), "sha256:00" }
+
+// signing is the body of a call for a certificate.
+const signing = `{"request":"anything"}`

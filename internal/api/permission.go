@@ -23,6 +23,8 @@ type permission struct {
 
 // Who may call a route.
 const (
+	whoOpen      = "open"      // everybody, known or not
+	whoBots      = "bots"      // a bot, by the certificate that it has
 	whoAnyone    = "anyone"    // whoever is known and not locked
 	whoOwn       = "own"       // anyone for what is theirs; for others' things the verb is needed
 	whoReviewers = "reviewers" // whom allow.review_requests of a role of theirs lets
@@ -52,6 +54,12 @@ func (r route) orReviewers() route { r.rule.Reviewers = true; return r }
 // anyone lets in every caller who is known.
 func (r route) anyone() route { r.rule = permission{Who: whoAnyone}; return r }
 
+// open lets in everybody, known or not: what the route needs instead is for the engine.
+func (r route) open() route { r.rule = permission{Who: whoOpen}; return r }
+
+// bots lets in bots with a certificate.
+func (r route) bots() route { r.rule = permission{Who: whoBots}; return r }
+
 // check refuses a route whose rule is missing or says nothing.
 func (p permission) check(op string) error {
 	named := p.Resource != "" && len(p.Verbs) > 0
@@ -59,7 +67,7 @@ func (p permission) check(op string) error {
 		named = named && slices.Contains(permissionVerbs, v)
 	}
 	switch p.Who {
-	case whoAnyone, whoReviewers:
+	case whoOpen, whoBots, whoAnyone, whoReviewers:
 		return nil
 	case whoOwn, whoNeeds:
 		if named {
@@ -67,7 +75,7 @@ func (p permission) check(op string) error {
 		}
 		return fmt.Errorf("route %s: its permission names no resource, or no verb that there is", op)
 	}
-	return fmt.Errorf("route %s declares no permission: add .needs, .own, .reviewers or .anyone", op)
+	return fmt.Errorf("route %s declares no permission: add .needs, .own, .reviewers, .anyone, .bots or .open", op)
 }
 
 // String says the rule in a few words, as the reference page has it.
@@ -85,6 +93,10 @@ func (p permission) String() string {
 		return "one's own; others': " + rule
 	case whoNeeds:
 		return rule
+	case whoOpen:
+		return "everybody"
+	case whoBots:
+		return "bots, by their certificate"
 	case whoReviewers:
 		return "`review_requests` of a role"
 	default:

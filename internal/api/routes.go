@@ -44,6 +44,16 @@ func (a *API) routes() []route {
 		on("GET /v1/audit/verify", "verify-audit", "Walk the whole audit chain", a.verifyAudit).needs("audit", "list"),
 		on("GET /v1/watch", "watch", "Stream changes as they come", a.watch).needs("audit", "list").answers(client.AuditEntry{}, "text/event-stream"),
 
+		on("POST /v1/logins", "start-login", "Begin the login of a command line", a.startLogin).open().takes(client.LoginStart{}).creates(),
+		on("POST /v1/logins/{id}/finish", "finish-login", "Take the certificate of a login that was approved, once", a.finishLogin).open().takes(client.LoginSecret{}),
+		on("GET /v1/ca", "get-authority", "Show the server's certificate authority", a.showAuthority).open(),
+		on("POST /v1/ca/rotate", "rotate-authority", "Add a generation to the certificate authority", a.rotateAuthority).needs("cert_authority", "update"),
+		on("POST /v1/certificates", "sign-certificate", "Give a certificate to the caller or to whom they may impersonate", a.signCertificate).anyone().takes(client.SignRequest{}).creates(),
+		on("POST /v1/certificates/renew", "renew-certificate", "Give a bot a new certificate for its own", a.renewCertificate).bots().takes(client.SignRequest{}).creates(),
+		on("GET /v1/whoami", "who-am-i", "Say as whom this is asked", a.whoAmI).anyone(),
+		on("GET /v1/sessions", "list-sessions", "List the sessions of a user", a.listSessions).own("user", "read"),
+		on("DELETE /v1/sessions/{kind}/{id}", "end-session", "End a session", a.endSession).own("user", "update"),
+
 		on("GET /v1/status", "get-status", "How the server is doing", a.getStatus).anyone(),
 		on("GET /v1/doctor", "doctor", "Check everything outside", a.doctor).needs("doctor", "read"),
 	}

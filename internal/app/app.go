@@ -39,16 +39,17 @@ type App struct {
 	Engine  *engine.Engine
 	Metrics *Metrics
 
-	store    *store.Store
-	jobs     *jobs.Jobs
-	accounts *pagerduty.Accounts
-	targets  *Targets
-	clock    *Clock
-	sealer   *auth.Sealer
-	probe    probe
-	replica  string
-	started  time.Time
-	address  string
+	store     *store.Store
+	jobs      *jobs.Jobs
+	accounts  *pagerduty.Accounts
+	targets   *Targets
+	clock     *Clock
+	sealer    *auth.Sealer
+	authority authority
+	probe     probe
+	replica   string
+	started   time.Time
+	address   string
 }
 
 // New opens the database and builds the parts. Nothing runs yet.
@@ -119,7 +120,8 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.Engine = engine.New(engine.Options{
 		Store: a.store, OnCall: a.accounts, Pager: pager{a.accounts}, Targets: a.targets, Clock: a.clock, Jobs: a.jobs,
-		Meter: a.Metrics, NewID: newID, Log: a.Log, Terms: terms(c), Reviewer: c.Annotations.Reviewer,
+		Authority: a.issuer,
+		Meter:     a.Metrics, NewID: newID, Log: a.Log, Terms: terms(c), Reviewer: c.Annotations.Reviewer,
 		MaxStale: c.OnCall.MaxStaleness, MinAge: c.OnCall.MinOverrideAge, PublicURL: c.PublicURL, Replica: a.replica, CheckTarget: all.Check,
 		DocumentsChanged:  a.documentsChanged,
 		MayHaveToken:      allow.Names,
@@ -128,7 +130,10 @@ func (a *App) build(ctx context.Context) error {
 	a.Metrics.Watch(a.accounts.Status, a.jobs.Queue, a.store.Commits)
 	a.watchProbe(a.Metrics.registry)
 	a.started = a.clock.Now()
-	return a.Engine.KeepBuiltins(ctx)
+	if err := a.Engine.KeepBuiltins(ctx); err != nil {
+		return err
+	}
+	return a.openAuthority(ctx)
 }
 
 func terms(c config.Config) core.Terms {

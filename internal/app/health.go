@@ -38,7 +38,7 @@ func (a *App) ready(ctx context.Context) (bool, []string) {
 	if n := len(waiting); n > 0 {
 		reasons = append(reasons, fmt.Sprintf("PagerDuty has not been told about everything (%d incidents); see sallyport status", n))
 	}
-	return true, append(reasons, a.clockTrouble()...)
+	return true, slices.Concat(reasons, a.authorityTroubles(), a.clockTrouble())
 }
 
 // accountTroubles says what keeps on-call data from being fresh.
@@ -114,7 +114,7 @@ func (a *App) status(ctx context.Context) client.Status {
 	s := client.Status{
 		Version: a.Version, Replica: a.replica, StartedAt: a.started, Now: a.clock.Now(), Database: a.database(),
 		Listen: a.Config.Listen, PublicURL: a.Config.URL(), MaxStaleness: a.Config.OnCall.MaxStaleness.String(),
-		Accounts: []client.AccountStatus{}, Warnings: slices.Concat(a.warnings(ctx), a.accountTroubles(), a.roleTroubles(ctx), a.clockTrouble()),
+		Accounts: []client.AccountStatus{}, Warnings: slices.Concat(a.warnings(ctx), a.accountTroubles(), a.roleTroubles(ctx), a.authorityTroubles(), a.clockTrouble()),
 	}
 	for _, st := range a.accounts.Status() {
 		account := client.AccountStatus{Name: st.Account, SyncedAt: st.LastSync, AgeSeconds: st.Age.Seconds()}

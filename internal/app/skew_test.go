@@ -1,11 +1,14 @@
 package app
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sallyport/sallyport/internal/auth"
 	"github.com/sallyport/sallyport/internal/config"
+	"github.com/sallyport/sallyport/internal/core"
 	"github.com/sallyport/sallyport/internal/pgtest"
 )
 
@@ -23,6 +26,10 @@ func TestF028AReplicaWhoseClockIsWrongGoesByTheDatabasesAndSaysSo(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	seal := filepath.Join(t.TempDir(), "seal.key") // that of all replicas
+	if _, err := auth.OpenSealer(seal); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		wrong time.Duration
 		says  string // empty: nothing
@@ -36,6 +43,7 @@ func TestF028AReplicaWhoseClockIsWrongGoesByTheDatabasesAndSaysSo(t *testing.T) 
 		t.Run(tt.wrong.String(), func(t *testing.T) {
 			c := config.Default()
 			c.Data, c.Database = t.TempDir(), config.Database(dsn)
+			c.Auth.SealKey = core.SecretRef("file:" + seal)
 			a, err := New(t.Context(), Options{Config: c, Wall: func() time.Time { return time.Now().Add(tt.wrong) }})
 			if err != nil {
 				t.Fatal(err)

@@ -23,9 +23,13 @@ type Options struct {
 	Targets Targets
 	Clock   Clock
 	Jobs    Jobs
-	Meter   Meter         // default: counts nothing
-	NewID   func() string // random, unguessable, without a prefix
-	Log     *slog.Logger  // default: discards
+	// Authority returns what issues certificates, or why there is nothing now: its keys cannot be
+	// opened. Default: there never is.
+	Authority func() (Authority, error)
+
+	Meter Meter         // default: counts nothing
+	NewID func() string // random, unguessable, without a prefix
+	Log   *slog.Logger  // default: discards
 
 	Terms     core.Terms
 	Reviewer  string        // the user as whom the on-call reviewer reviews; default "access-plugin"
@@ -80,6 +84,11 @@ func New(o Options) *Engine {
 	}
 	if o.MayHaveToken == nil {
 		o.MayHaveToken = func(string) bool { return false }
+	}
+	if o.Authority == nil {
+		o.Authority = func() (Authority, error) {
+			return nil, core.Errorf(core.Unavailable, "this server issues no certificates")
+		}
 	}
 	if o.Replica == "" {
 		o.Replica = o.NewID()

@@ -181,6 +181,16 @@ type PagerIncident struct {
 	ID, URL, Status string
 }
 
+// An Authority issues the certificates of callers. It is the server's own.
+type Authority interface {
+	NewSerial() string // random, 128 bits in hex
+	// Issue returns a certificate in PEM, for the key of a certificate request in PEM. A request
+	// that does not prove that its sender has the key is core.Invalid.
+	Issue(user, serial string, request []byte, from, until time.Time) ([]byte, error)
+	// Bundle returns the certificates of the authority in PEM, and the pin of the newest.
+	Bundle() (bundle []byte, pin string)
+}
+
 // Targets finds the connector of a target.
 type Targets interface {
 	Provisioner(ctx context.Context, target string) (connector.Provisioner, error) // core.NotFound
