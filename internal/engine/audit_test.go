@@ -150,6 +150,8 @@ func TestI1EveryEffectComesAfterItsEntryInTheAuditLog(t *testing.T) {
 }
 
 // The database is gone: neither PagerDuty nor the target hears anything.
+//
+// asvs: 16.5.3
 func TestI1F009AndF010WhereNothingCanBeWrittenNothingHappens(t *testing.T) {
 	h := newHarness(t)
 	h.apply(notifying)

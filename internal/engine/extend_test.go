@@ -93,6 +93,7 @@ func TestOnlyTheHolderExtendsAndOnlyWhatIsLive(t *testing.T) {
 	h.wantNothing()
 }
 
+// asvs: 2.3.2
 func TestB091ManyExtensionsNeverExceedFourteenDaysFromTheFirst(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *harness) {
 		h.replace("end: now+2h", "end: now+2000h")

@@ -273,6 +273,7 @@ func TestAGrantIsRevokedByItsHolderOrByWhoMayUpdateGrantsAndByNobodyElse(t *test
 	}
 }
 
+// asvs: 7.4.2
 func TestWhoIsLockedOrRemovedLosesEverythingAtOnce(t *testing.T) {
 	for name, expel := range map[string]func(h *harness){
 		"locked": func(h *harness) {
