@@ -110,7 +110,7 @@ func get(t *testing.T, s *world.Server, path string) string {
 // B030 to B033, B107, B118, B122, B148: there are no identities yet, so the network learns
 // whether the server is well, and nothing else, whatever it sends along.
 //
-// asvs: 6.3.3, 8.3.1, 13.4.5
+// asvs: 6.3.4, 8.3.1, 13.4.5
 func TestB031TheNetworkSeesHealthAndNothingElse(t *testing.T) {
 	t.Parallel()
 	s := startTeleport(t, "")

@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport/sallyport/client"
 )
 
-// asvs: 6.3.3, 8.3.1
+// asvs: 6.3.4, 8.3.1
 func TestTheNetworkGetsNoFurtherThanHealth(t *testing.T) {
 	h := newHarness(t, func(o *Options) {
 		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("secret 1")) })

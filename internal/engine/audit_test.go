@@ -64,7 +64,7 @@ func (w *witness) want(effect string, alone bool, fits func(core.AuditEntry) boo
 	entries, err := w.h.Audit(context.Background(), admin, 0, 100_000)
 	w.h.must(err)
 	for _, e := range entries {
-		if fits(e) && !(alone && w.used[e.Seq]) {
+		if fits(e) && (!alone || !w.used[e.Seq]) {
 			w.used[e.Seq] = alone
 			return
 		}
