@@ -87,6 +87,7 @@ func TestAnswersThatAreNoProblemsAreErrorsAllTheSame(t *testing.T) {
 	}
 }
 
+// asvs: 1.2.2
 func TestWhatTheClientSends(t *testing.T) {
 	var got *http.Request
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -180,6 +180,8 @@ func (s *session) start(name string, c command) func() (string, int) {
 	}
 	for try := range 5 {
 		s.is[written] = freeAddress(s.t)
+		local := strings.NewReplacer("127.0.0.1", "localhost") // under which browsers reach it
+		s.is[local.Replace(written)] = local.Replace(s.is[written])
 		out := &printed{}
 		cmd := s.shell(context.Background(), "[ ! -f "+s.state+" ] || . "+s.state+"\n"+s.real(text)+" --listen "+s.is[written])
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -353,7 +355,7 @@ type mask struct {
 var masks = []mask{
 	{`\b(?:req|gr|inc)_[0-9a-z]{16}\b`, true},
 	{`\bQ[0-9]{13}\b`, true},
-	{`127\.0\.0\.1:[0-9]+`, true},
+	{`(?:127\.0\.0\.1|localhost):[0-9]+`, true},
 	{`\b[0-9a-f]{64}\b`, false},
 	{`[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?Z`, false},
 	{`[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}(?::[0-9]{2})? UTC`, false},

@@ -180,6 +180,8 @@ func TestF012ADatabaseThatDisappearsIsToldByReadyz(t *testing.T) {
 }
 
 // B129, B148: whoever else is on this machine can neither read what the server keeps nor reach it.
+//
+// asvs: 14.2.4
 func TestB129OnlyItsUserCanReadWhatTheServerKeeps(t *testing.T) {
 	t.Parallel()
 	s := world.New(t, program, nil, "")

@@ -72,6 +72,7 @@ func startDemo(t *testing.T) demo {
 	return demo{Process: p, url: link[1], token: link[2], sim: sim[1], data: data[1]}
 }
 
+// asvs: 3.5.1, 3.7.2
 func TestB112TheDemoOpensToItsTokenOnlyAndToNoOtherSite(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)

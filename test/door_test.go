@@ -109,6 +109,8 @@ func get(t *testing.T, s *world.Server, path string) string {
 
 // B030 to B033, B107, B118, B122, B148: there are no identities yet, so the network learns
 // whether the server is well, and nothing else, whatever it sends along.
+//
+// asvs: 6.3.4, 8.3.1, 13.4.5
 func TestB031TheNetworkSeesHealthAndNothingElse(t *testing.T) {
 	t.Parallel()
 	s := startTeleport(t, "")
@@ -161,6 +163,8 @@ func TestB031TheNetworkSeesHealthAndNothingElse(t *testing.T) {
 }
 
 // B088: nothing goes over the network that can be read in two ways.
+//
+// asvs: 4.2.1
 func TestB088WhatCanBeReadInTwoWaysIsRefusedAndTheConnectionClosed(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
@@ -304,6 +308,8 @@ func TestTheSocketTakesItsOwnUserAndRootOnly(t *testing.T) {
 }
 
 // B001, B029, B140: who acts is settled by the door, and a body that says otherwise is refused.
+//
+// asvs: 2.2.2, 15.3.3
 func TestB029ABodyCannotSayWhoIsCalling(t *testing.T) {
 	t.Parallel()
 	s := startTeleport(t, "")

@@ -36,6 +36,7 @@ func (p *trap) tokens() []string {
 	return append([]string{}, p.got...)
 }
 
+// asvs: 13.3.2
 func TestB063ATokenIsSentToNoHostThatOnlyAnAdministratorByRoleHasNamed(t *testing.T) {
 	t.Parallel()
 	evil, vouched := newTrap(t), newTrap(t)

@@ -231,7 +231,7 @@ func TestB002ReviewsThatDoNotCountAreRefusedInWordsAndChangeNothing(t *testing.T
 		{"of neither kind", "", words("--as riley@example.com request review " + open), 2, []string{"--approve"}},
 		{"of both kinds", "", words("--as riley@example.com request review --approve --deny " + open), 2, nil},
 		{"with a reason that is too long", "", append(review("riley@example.com", "approve", open), "--reason", strings.Repeat("x", 5000)), 2, []string{"reason"}},
-		{"a withdrawal of somebody else's", "", words("--as ann@example.com request cancel " + open), 3, []string{"ann@example.com"}},
+		{"a withdrawal of somebody else's", "", words("--as ann@example.com request cancel " + open), 4, []string{"no request"}},
 		{"a withdrawal after the decision", "", words("--as myuser request cancel " + done), 1, []string{"DENIED"}},
 	})
 	// After all that the request can still be decided, once.

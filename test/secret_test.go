@@ -70,6 +70,8 @@ func ended(t *testing.T, s *world.Server, r client.Request) {
 }
 
 // I8, B122, B124, B128, B129.
+//
+// asvs: 14.2.1, 14.2.4, 16.2.5
 func TestI8ATokenIsNowhereToBeRead(t *testing.T) {
 	t.Parallel()
 	s := world.New(t, program, nil, "log: {level: debug, format: json}\noncall: {max_staleness: 5s, sync_every: 1s}")
@@ -138,6 +140,8 @@ func files(t *testing.T, folder string, into map[string]string) {
 }
 
 // B122: the metrics tell what they should, and name nobody.
+//
+// asvs: 13.4.5
 func TestB122MetricsTellOfDecisionsAndOfNobody(t *testing.T) {
 	t.Parallel()
 	door, err := net.Listen("tcp", "127.0.0.1:0")
@@ -194,6 +198,7 @@ func TestB122MetricsTellOfDecisionsAndOfNobody(t *testing.T) {
 	}
 }
 
+// asvs: 16.2.4
 func TestTheLogIsOneJSONObjectALineWhereThatIsAskedFor(t *testing.T) {
 	t.Parallel()
 	s := world.New(t, program, nil, "log: {level: debug, format: json}\noncall: {max_staleness: 5s, sync_every: 1s}")

@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport/sallyport/client"
 )
 
+// asvs: 6.3.4, 8.3.1
 func TestTheNetworkGetsNoFurtherThanHealth(t *testing.T) {
 	h := newHarness(t, func(o *Options) {
 		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("secret 1")) })
@@ -35,6 +36,7 @@ func TestTheNetworkGetsNoFurtherThanHealth(t *testing.T) {
 	}
 }
 
+// asvs: 4.1.3, 15.3.4
 func TestB032NoHeaderOpensTheNetworksDoor(t *testing.T) {
 	h := newHarness(t)
 	headers := [][2]string{
@@ -96,6 +98,7 @@ func TestTheLocalAdministratorActsAsUsersThatExist(t *testing.T) {
 	reply{w, t}.wantProblem(400, client.KindInvalid, "one call acts as one user")
 }
 
+// asvs: 13.4.5
 func TestMetricsAreOnTheSocket(t *testing.T) {
 	h := newHarness(t, func(o *Options) {
 		o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("up 1")) })
@@ -110,6 +113,7 @@ const demoHost = "127.0.0.1:7373"
 
 func (h *harness) demo() http.Handler { return h.Demo("t0ken", []string{demoHost, "localhost:7373"}) }
 
+// asvs: 3.3.2, 3.3.4, 3.4.5
 func TestTheDemoOpensWithItsToken(t *testing.T) {
 	h := newHarness(t)
 	door := h.demo()
@@ -148,6 +152,7 @@ func TestTheDemoOpensWithItsToken(t *testing.T) {
 	}
 }
 
+// asvs: 3.4.2, 3.5.1
 func TestNoOtherSiteReachesTheDemo(t *testing.T) {
 	h := newHarness(t)
 	good := []string{"Host", demoHost, "Authorization", "Bearer t0ken", "Content-Type", "application/json"}

@@ -8,6 +8,7 @@ import (
 	"github.com/sallyport/sallyport/client"
 )
 
+// asvs: 1.5.2, 15.3.5, 15.3.7
 func TestB027AndB028BodiesThatCouldBeReadInTwoWaysAreRefused(t *testing.T) {
 	h := newHarness(t)
 	tests := []struct{ name, body, words string }{
@@ -66,6 +67,7 @@ func TestB083ManyCombiningMarksAreJustText(t *testing.T) {
 	}
 }
 
+// asvs: 3.5.1, 3.5.2, 5.2.2
 func TestBodiesThatAFormCanSendAreRefused(t *testing.T) {
 	h := newHarness(t)
 	for _, media := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "application/json; charset=utf-16", "application/yaml"} {
@@ -75,6 +77,7 @@ func TestBodiesThatAFormCanSendAreRefused(t *testing.T) {
 	h.send(h.Socket(), "POST", "/v1/resources", "kind: role", "Content-Type", "text/plain").wantProblem(415, client.KindInvalid, "application/yaml")
 }
 
+// asvs: 7.2.1, 8.3.1
 func TestTheActorIsNeverTheClientsChoice(t *testing.T) {
 	h := newHarness(t)
 	for _, header := range []string{"X-User", "X-Forwarded-User", "X-Remote-User", "Sallyport-User"} {

@@ -59,6 +59,7 @@ func limited(t *testing.T) (h *harness, turn func(time.Duration), seen *refusals
 	return h, func(d time.Duration) { now = now.Add(d) }, seen
 }
 
+// asvs: 2.4.1, 6.3.1
 func TestStrangersAreAnsweredTenTimesASecondFromOneAddress(t *testing.T) {
 	h, turn, seen := limited(t)
 	door := h.TCP()
@@ -92,6 +93,7 @@ func TestStrangersAreAnsweredTenTimesASecondFromOneAddress(t *testing.T) {
 	}
 }
 
+// asvs: 15.3.4
 func TestOneNetworkOfIPv6IsOneAddress(t *testing.T) {
 	for remote, want := range map[string]string{
 		"192.0.2.1:80": "192.0.2.1", "[::ffff:192.0.2.1]:80": "192.0.2.1", "[2001:db8:1:2:3:4:5:6]:80": "2001:db8:1:2::/64",
@@ -103,6 +105,7 @@ func TestOneNetworkOfIPv6IsOneAddress(t *testing.T) {
 	}
 }
 
+// asvs: 6.3.1
 func TestWhoGuessesGetsNoFurtherThanWhoBringsNothing(t *testing.T) {
 	h, _, _ := limited(t)
 	door := h.demo()
@@ -117,6 +120,7 @@ func TestWhoGuessesGetsNoFurtherThanWhoBringsNothing(t *testing.T) {
 	into[client.Status](h.from(door, "127.0.0.1:1", "GET", "/v1/status", "Authorization", "Bearer t0ken"))
 }
 
+// asvs: 2.4.1
 func TestKnownCallersAreAnsweredTwoHundredTimesASecond(t *testing.T) {
 	h, turn, _ := limited(t)
 	door := h.demo()
@@ -151,6 +155,7 @@ func TestTheTableOfAddressesIsBounded(t *testing.T) {
 	}
 }
 
+// asvs: 2.3.2, 5.2.1
 func TestB084WhatIsTooLargeIsRefusedWithItsLimit(t *testing.T) {
 	h, _, seen := limited(t)
 	h.local("GET", "/v1/requests?user="+strings.Repeat("x", maxURL), "").wantProblem(414, client.KindInvalid, "8192")

@@ -249,6 +249,8 @@ func (h *harness) kept() string {
 }
 
 // TestB118EveryRouteHoldsItsRuleForEveryRole tries every route of the description as everybody.
+//
+// asvs: 8.2.1, 8.2.2, 8.3.1
 func TestB118EveryRouteHoldsItsRuleForEveryRole(t *testing.T) {
 	for _, o := range described(t, newHarness(t)) {
 		if o.rule.Who == whoOpen {

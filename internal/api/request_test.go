@@ -32,6 +32,7 @@ func TestARequestOfSomebodyOnCallIsApprovedAndItsStoryTold(t *testing.T) {
 	}
 }
 
+// asvs: 15.3.1
 func TestAbsentListsAreEmptyAndAbsentTimesAreLeftOut(t *testing.T) {
 	h := newHarness(t)
 	h.jobs.held.Store(true)
@@ -221,6 +222,7 @@ func TestWaitingEndsWhenTheRequestIsDecided(t *testing.T) {
 	}
 }
 
+// asvs: 16.3.4, 16.5.1
 func TestWhatBreaksOnOurSideIsInTheLogAndNotInTheAnswer(t *testing.T) {
 	h := newHarness(t)
 	h.oncall.mu.Lock()

@@ -101,6 +101,7 @@ func TestResourcesAreAppliedShownAndDeleted(t *testing.T) {
 	h.as("bob@example.com", "DELETE", "/v1/resources/role/reviewer", "").wantProblem(403, "refused", "may not delete role")
 }
 
+// asvs: 16.4.2
 func TestTheAuditLogIsListedAndVerified(t *testing.T) {
 	h := newHarness(t)
 	page := into[client.AuditPage](h.local("GET", "/v1/audit?limit=3", ""))
@@ -141,6 +142,7 @@ func TestStatusAndDoctorAreAnswered(t *testing.T) {
 	}
 }
 
+// asvs: 3.5.3, 13.4.3, 13.4.4
 func TestPathsAndMethodsThatAreNotThereSaySo(t *testing.T) {
 	h := newHarness(t)
 	h.local("GET", "/v1/nothing", "").wantProblem(404, "not_found", "/docs")
@@ -154,6 +156,7 @@ func TestPathsAndMethodsThatAreNotThereSaySo(t *testing.T) {
 	h.local("GET", "/nowhere", "").wantProblem(404, "not_found", "nothing at this path")
 }
 
+// asvs: 16.5.1, 16.5.3
 func TestAPanicIsAProblemAndTheServerLives(t *testing.T) {
 	h := newHarness(t, func(o *Options) {
 		o.Doctor = func(context.Context) []client.Finding { panic("swordfish") }
@@ -210,6 +213,7 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	}
 }
 
+// asvs: 3.4.3
 func TestTheDescriptionCanBeReadInABrowserWithoutTheNetwork(t *testing.T) {
 	h := newHarness(t)
 	r := h.local("GET", "/docs", "")

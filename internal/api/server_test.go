@@ -93,6 +93,7 @@ func raw(t *testing.T, address, text string) string {
 	return string(b)
 }
 
+// asvs: 4.2.1
 func TestB088RequestsThatCouldBeSmuggledAreAnswered400AndClosed(t *testing.T) {
 	h := newHarness(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -8,6 +8,7 @@ import (
 	"github.com/sallyport/sallyport/internal/core"
 )
 
+// asvs: 11.3.3
 func TestWhatIsSealedOpensUnderItsNameAndItsKeyOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "seal.key")
 	first, err := OpenSealer(path)
@@ -41,6 +42,7 @@ func TestWhatIsSealedOpensUnderItsNameAndItsKeyOnly(t *testing.T) {
 	}
 }
 
+// asvs: 13.3.2
 func TestASealingKeyThatOthersMayReadIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "seal.key")
 	if _, err := OpenSealer(path); err != nil {

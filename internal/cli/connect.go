@@ -89,6 +89,13 @@ func (s *shell) noteMore(more bool, limit int) {
 	}
 }
 
+// notePartial says that a list is not the whole, where the caller may not see the rest.
+func (s *shell) notePartial(partial bool) {
+	if partial {
+		s.notef("only what you may see is listed\n")
+	}
+}
+
 // maxFile is how much is read of one file.
 const maxFile = 64 << 20
 

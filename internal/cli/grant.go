@@ -37,15 +37,18 @@ func (s *shell) grantList() *cobra.Command {
 				return err
 			}
 			q.State = strings.ToLower(q.State)
+			partial := false
 			found, more, err := pages(limit, func(limit int, after string) ([]client.Grant, string, error) {
 				q.Limit, q.After = limit, after
 				page, err := c.Grants(ctx, q)
+				partial = page.Partial
 				return page.Items, page.Next, err
 			})
 			if err != nil {
 				return err
 			}
 			s.noteMore(more, limit)
+			s.notePartial(partial)
 			return s.show(list(found), func() error {
 				t := s.table("ID", "User", "Entitlement", "Ends (UTC)", "Status")
 				for _, g := range found {

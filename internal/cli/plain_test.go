@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// asvs: 1.3.3
 func TestB072NothingThatATerminalActsOnIsShown(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain":                              "plain",

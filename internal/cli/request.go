@@ -47,15 +47,18 @@ func (s *shell) requestList() *cobra.Command {
 				return err
 			}
 			q.State = strings.ToUpper(q.State)
+			partial := false
 			found, more, err := pages(limit, func(limit int, after string) ([]client.Request, string, error) {
 				q.Limit, q.After = limit, after
 				page, err := c.Requests(ctx, q)
+				partial = page.Partial
 				return page.Items, page.Next, err
 			})
 			if err != nil {
 				return err
 			}
 			s.noteMore(more, limit)
+			s.notePartial(partial)
 			return s.show(list(found), func() error { return s.requestTable(found) })
 		}),
 	}

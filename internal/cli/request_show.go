@@ -94,6 +94,9 @@ func (s *shell) thresholdLines(r client.Request) {
 	for i, t := range r.Thresholds {
 		approvals, denials := 0, 0
 		for _, v := range r.Reviews {
+			if v.Void != "" {
+				continue
+			}
 			for _, n := range v.CountsFor {
 				if n == i && v.State == "APPROVED" {
 					approvals++
@@ -112,6 +115,9 @@ func (s *shell) thresholdLines(r client.Request) {
 		s.sayf("Review: %s by %s, %s", v.State, v.Author, stamp(v.CreatedAt))
 		if v.Reason != "" {
 			s.sayf(": %s", v.Reason)
+		}
+		if v.Void != "" {
+			s.sayf(" (does not count: %s)", v.Void)
 		}
 		s.sayf("\n")
 	}

@@ -42,6 +42,11 @@ func (s *shell) statusCommand() *cobra.Command {
 }
 
 func (s *shell) statusPage(st client.Status) {
+	if st.Partial {
+		s.facts("Version", st.Version, "You are", st.Caller, "Via", st.Via)
+		s.notef("how the server is doing takes the right to read status\n")
+		return
+	}
 	s.facts("Version", st.Version, "You are", st.Caller, "Via", st.Via, "Listens on", st.Listen, "Address", st.PublicURL, "Database", st.Database,
 		"Up since", stamp(st.StartedAt), "Requests", fmt.Sprintf("%d pending", st.Pending), "Grants", fmt.Sprintf("%d active", st.Active))
 	for _, a := range st.Accounts {

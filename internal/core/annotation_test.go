@@ -94,6 +94,8 @@ func TestAnnotationNamesCanBeConfigured(t *testing.T) {
 
 // B026: what the requester writes is never an annotation: an Ask has no field for one, and
 // a trait fills in only what a role's template names.
+//
+// asvs: 1.3.7, 15.3.3
 func TestB026RequestersCannotBringAnnotations(t *testing.T) {
 	d := mustDirectory(t, []Role{annotated("req", map[string][]string{"pagerduty_services": {"Payments"}}, "x"), {Name: "x"}},
 		[]User{{Name: "ann", Roles: []string{"req"}, Traits: map[string][]string{"pagerduty_services": {"Mine"}}}})

@@ -179,6 +179,8 @@ func TestARequestWaitsNoLongerThanItsWindow(t *testing.T) {
 }
 
 // B041: what the requester writes is compared literally, whatever it looks like.
+//
+// asvs: 1.2.9
 func TestB041RequestersWildcardsAreLiteral(t *testing.T) {
 	d := askDirectory(t)
 	for _, role := range []string{"db-*", "^db-1$", ".*", "db-?", "%", `{{regexp.match("db")}}`, "DB-1", " db-1"} {

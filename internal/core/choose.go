@@ -110,7 +110,7 @@ func (a *asking) checkResources() error {
 }
 
 // gives reports whether holding the role gives a resource.
-func (c *compiledRole) gives(r Resource) bool { return slices.Contains(c.Entitlements, r) }
+func (h *compiledRole) gives(r Resource) bool { return slices.Contains(h.Entitlements, r) }
 
 // distinctResources returns resources without duplicates, and refuses too many.
 func distinctResources(all []Resource) ([]Resource, error) {

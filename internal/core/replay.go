@@ -173,9 +173,9 @@ func (d *Directory) incomplete(user string, broken func(*compiledRole) bool) err
 	return nil
 }
 
-func (c *compiledRole) requestBroken() bool { return c.request.broken || c.denyRequest.broken }
-func (c *compiledRole) reviewBroken() bool {
-	return c.review.names.broken || c.denyReview.names.broken
+func (h *compiledRole) requestBroken() bool { return h.request.broken || h.denyRequest.broken }
+func (h *compiledRole) reviewBroken() bool {
+	return h.review.names.broken || h.denyReview.names.broken
 }
 
 // ReplayFile plays the scenarios of a file: an object with request_review_cases, a list of

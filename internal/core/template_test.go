@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+// asvs: 1.3.7
 func TestTemplates(t *testing.T) {
 	traits := map[string][]string{
 		"x": {"a", "b"}, "empty": {}, "blank": {"", "c"}, "logins": {"root"}, "foo": {"no"}, "a-b": {"dash"},

@@ -71,6 +71,7 @@ func wantRefused(t *testing.T, address string, err error, says string) {
 	}
 }
 
+// asvs: 1.3.6, 13.2.4, 13.2.5
 func TestB054CloudMetadataIsNeverReached(t *testing.T) {
 	for _, p := range []Policy{Public, Administrator} {
 		c := client(t, Options{Policy: p, Resolver: always("169.254.169.254").resolver(t)})
@@ -104,6 +105,7 @@ func TestB055CloudMetadataOverIPv6IsNeverReached(t *testing.T) {
 	}
 }
 
+// asvs: 1.3.6
 func TestB056NoSpellingOfLoopbackIsReached(t *testing.T) {
 	s, reached := inside(t)
 	c := client(t, Options{Resolver: always("127.0.0.1").resolver(t)})
@@ -157,6 +159,7 @@ func TestB058NumbersAreNoWayRoundThePolicy(t *testing.T) {
 	}
 }
 
+// asvs: 1.1.1, 1.2.2
 func TestB059NoURLIsReadInTwoWays(t *testing.T) {
 	s, reached := inside(t)
 	for _, p := range []Policy{Public, Administrator} {
@@ -177,6 +180,7 @@ func TestB059NoURLIsReadInTwoWays(t *testing.T) {
 	}
 }
 
+// asvs: 1.3.6
 func TestB061ANameThatChangesItsMindIsJudgedByTheAddressThatIsConnected(t *testing.T) {
 	s, reached := inside(t)
 	first := func(name string, nth int) ([]netip.Addr, byte, bool) {
@@ -208,6 +212,7 @@ func TestB062OnlyHTTPIsSpoken(t *testing.T) {
 	}
 }
 
+// asvs: 15.3.2
 func TestARedirectIsGivenBackAndOneToAnotherHostIsAnError(t *testing.T) {
 	s, reached := inside(t)
 	from := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -229,6 +234,7 @@ func TestARedirectIsGivenBackAndOneToAnotherHostIsAnError(t *testing.T) {
 	}
 }
 
+// asvs: 13.2.4
 func TestTheConfigurationOpensAddressesAndHosts(t *testing.T) {
 	s, _ := inside(t)
 	resolver := always("127.0.0.1").resolver(t)

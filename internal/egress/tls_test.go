@@ -44,6 +44,7 @@ func certificate(t *testing.T, host string, until time.Time) (tls.Certificate, *
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
+// asvs: 12.1.1, 12.3.1, 12.3.2
 func TestF068AnUpstreamThatCannotBeTrustedIsNotSpokenTo(t *testing.T) {
 	const host = "pagerduty.example"
 	good, trusted := certificate(t, host, time.Now().Add(time.Hour))

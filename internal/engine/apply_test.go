@@ -72,6 +72,7 @@ func TestWhatCanNeverWorkIsRefusedWhenItIsStored(t *testing.T) {
 	}
 }
 
+// asvs: 2.3.3
 func TestB038ApplyTakesAllOrNothing(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *harness) {
 		before := h.kept()

@@ -60,6 +60,7 @@ func (h *harness) wantRefused(name string, err error, kind core.Kind, says strin
 	}
 }
 
+// asvs: 1.3.3, 1.4.2, 2.2.1, 2.2.3, 16.4.1
 func TestABadRequestIsRefusedInWordsAndChangesNothing(t *testing.T) {
 	h := newHarness(t)
 	h.apply(`

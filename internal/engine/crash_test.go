@@ -212,6 +212,7 @@ func (h *harness) runPanicking() {
 	}
 }
 
+// asvs: 2.3.3, 16.5.3
 func TestF005APanicInsideATransactionUndoesItAndTheNextOneWorks(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *harness) {
 		before := h.kept()

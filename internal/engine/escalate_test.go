@@ -8,6 +8,7 @@ import (
 	"github.com/sallyport/sallyport/internal/manifest"
 )
 
+// asvs: 8.2.3, 15.3.3
 func TestWhoeverEditsRolesAndUsersMakesNobodyMoreThanTheyAre(t *testing.T) {
 	h := newHarness(t)
 	h.apply(`
@@ -48,6 +49,8 @@ func TestWhoeverEditsRolesAndUsersMakesNobodyMoreThanTheyAre(t *testing.T) {
 
 // B063: a reference proves nothing about who writes it, so the host that gets its value is
 // settled on the server's own host: by its administrator there, or by its configuration.
+//
+// asvs: 10.1.1, 13.3.2
 func TestB063ATokenGoesToNoHostThatTheServersOwnHostHasNotVouchedFor(t *testing.T) {
 	h := newHarness(t)
 	h.MayHaveToken = func(url string) bool { return url == "https://proxy.example.com" }

@@ -88,6 +88,7 @@ func TestALockThatDiedBeforeTheEndsGivesNothingAndIsFinishedByTheSweep(t *testin
 	h.wantAccess("ann@example.com", false)
 }
 
+// asvs: 7.4.2
 func TestWhoIsLockedOrRemovedLosesEverythingAtOnce(t *testing.T) {
 	for name, expel := range map[string]func(h *harness){
 		"locked": func(h *harness) {

@@ -93,6 +93,7 @@ func TestOnlyTheHolderExtendsAndOnlyWhatIsLive(t *testing.T) {
 	h.wantNothing()
 }
 
+// asvs: 2.3.2
 func TestB091ManyExtensionsNeverExceedFourteenDaysFromTheFirst(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *harness) {
 		h.replace("end: now+2h", "end: now+2000h")
@@ -155,11 +156,11 @@ func TestB099ExtendAndExpiryAtOnceLeaveNoGapAndNoZombie(t *testing.T) {
 			var both sync.WaitGroup
 			both.Go(func() {
 				_, _ = h.Sweep(t.Context())
-				h.work(settleJobOf("bo@example.com")) //nolint:errcheck // who comes second may be told to wait
+				_ = h.work(settleJobOf("bo@example.com")) // who comes second may be told to wait
 			})
 			both.Go(func() {
 				_ = other.Decide(t.Context(), longer.ID)
-				other.work(settleJobOf("bo@example.com")) //nolint:errcheck // the same
+				_ = other.work(settleJobOf("bo@example.com")) // the same
 			})
 			both.Wait()
 			h.run()

@@ -63,6 +63,7 @@ func TestARoleThatIsGoneBeforeTheApprovalGivesNothing(t *testing.T) {
 	wantWords(t, h.wantGrant(r.ID, "demo/db", core.GrantFailed, "").Error, "role demo-role was removed before the access began")
 }
 
+// asvs: 2.3.1
 func TestB010NothingEditsARequestOnceItIsMade(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *harness) {
 		ask := core.Ask{Roles: []string{"demo-role"}, Reason: "to mend it", Duration: time.Hour}
@@ -116,6 +117,7 @@ func TestB011AnOpinionHasAStateAndAReasonAndNothingElse(t *testing.T) {
 	}
 }
 
+// asvs: 2.3.1
 func TestAPendingRequestKeepsTheRulesThatItWasMadeUnder(t *testing.T) {
 	h := newHarness(t)
 	h.apply(`{kind: role, version: v5, metadata: {name: editor-requester}, spec: {allow: {request: {roles: [editor], thresholds: [{approve: 2, deny: 1}]}}}}`)
@@ -130,6 +132,7 @@ func TestAPendingRequestKeepsTheRulesThatItWasMadeUnder(t *testing.T) {
 	h.wantState(id, core.Approved)
 }
 
+// asvs: 8.3.1
 func TestB005AndB008WhoMayReviewIsSettledWhenTheReviewIsCommitted(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *harness) {
 		other := h.replica("other")

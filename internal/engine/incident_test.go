@@ -117,6 +117,8 @@ func TestF031ATryIsMadeWithinASecondOfWhenPagerDutyTakesItAgain(t *testing.T) {
 }
 
 // PagerDuty on 28 August 2025: 95 % of writes fail for 38 minutes, 18 % for another 130.
+//
+// asvs: 16.5.2
 func TestF032AnOutageOfHoursLosesNothingAndDoublesNothing(t *testing.T) {
 	h := newHarnessOnPostgres(t)
 	random := rand.New(rand.NewPCG(28, 8))

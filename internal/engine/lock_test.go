@@ -59,7 +59,7 @@ func TestB106WhatALockedPersonAskedForAnotherIsNotApproved(t *testing.T) {
 	h.wantSaid(r.ID, "second@example.com, who asked for this, is locked")
 }
 
-// asvs: 7.4.2, 8.3.2
+// asvs: 7.4.1, 7.4.2, 7.4.5
 func TestB106AStreamUnderWayEndsWhenItsWatcherIsLockedOrSignedOut(t *testing.T) {
 	h := newHarness(t)
 	eye := `{kind: user, version: v2, metadata: {name: eye@example.com}, spec: {roles: [auditor]}}`

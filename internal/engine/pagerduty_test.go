@@ -92,6 +92,7 @@ func TestItem21ARepeatedJobMakesNoSecondIncident(t *testing.T) {
 	h.wantOneIncident(id, pdsim.Triggered)
 }
 
+// asvs: 16.5.2
 func TestItem22And37AnErrorIsNeverReadAsNotOnCallAndIsTriedAgain(t *testing.T) {
 	tests := []struct {
 		name  string

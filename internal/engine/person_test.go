@@ -29,7 +29,7 @@ const twoApprovals = `
 ---
 {kind: user, version: v2, metadata: {name: cys-bot}, spec: {roles: [editor-reviewer], bot: true, owner: cy@example.com}}`
 
-// asvs: 8.2.2, 8.3.3
+// asvs: 8.2.2
 func TestB001NobodyReviewsWhatTheyAskedForAsSomebodyElse(t *testing.T) {
 	h := newHarness(t)
 	h.apply(twoApprovals)

@@ -67,6 +67,7 @@ func oneDecision() porcupine.Model {
 	}
 }
 
+// asvs: 2.3.4
 func TestF025ApproveDenyCancelAndExpireAtOnceEndInOneState(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *harness) {
 		race(t, h, 25, "approve", "deny", "cancel", "late")
@@ -165,6 +166,7 @@ func race(t *testing.T, h *harness, rounds int, does ...string) {
 	}
 }
 
+// asvs: 2.3.4
 func TestB096ADoubleSubmitWithOneKeyMakesOneRequest(t *testing.T) {
 	onBoth(t, func(t *testing.T, h *harness) {
 		a, b := h.replica("a"), h.replica("b")

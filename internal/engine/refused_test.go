@@ -80,6 +80,7 @@ func (*denials) Ended(core.EndCause, time.Duration) {}
 func (*denials) Overdue(int)                        {}
 func (*denials) Waiting(int, int)                   {}
 
+// asvs: 16.3.3
 func TestNobodyFillsTheAuditLogByBeingRefused(t *testing.T) {
 	meter := &denials{}
 	h := newHarness(t, func(o *engine.Options) { o.Meter = meter })

@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport/sallyport/internal/manifest"
 )
 
+// asvs: 8.2.1
 func TestB118WhoMayOnlyReadChangesNothing(t *testing.T) {
 	h := newHarness(t)
 	h.apply(`{kind: user, version: v2, metadata: {name: eye@example.com}, spec: {roles: [auditor]}}`)
@@ -55,6 +56,7 @@ func TestB118WhoMayOnlyReadChangesNothing(t *testing.T) {
 	}
 }
 
+// asvs: 8.2.2
 func TestB119WhatIsNotOnesOwnIsNotShownAndNotConfirmed(t *testing.T) {
 	h := newHarness(t)
 	waiting := h.asked("cy@example.com", "editor")

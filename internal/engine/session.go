@@ -187,11 +187,11 @@ func (t *txn) dismiss(a Actor, user string, why core.EndCause, forget bool) erro
 	seen := map[string]bool{}
 	for _, c := range append(own, made...) {
 		lasting := c.Kind == core.CredentialPasskey || c.Kind == core.CredentialSubject
-		if key := string(c.Kind) + " " + c.ID; seen[key] || lasting && !forget {
+		key := string(c.Kind) + " " + c.ID
+		if seen[key] || lasting && !forget {
 			continue
-		} else {
-			seen[key] = true
 		}
+		seen[key] = true
 		if err := t.endSession(a, c, string(why)); err != nil {
 			return err
 		}

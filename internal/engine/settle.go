@@ -116,13 +116,8 @@ func (e *Engine) plan(tx *txn, ent core.Entitlement, seen look, mend bool) (plan
 	if err != nil {
 		return plan{}, err
 	}
-	if h.Owner != "" && h.Owner != e.Replica && tx.now.Before(h.OwnedUntil) {
-		tx.wakeAt(h.OwnedUntil)
-		return plan{}, core.Errorf(core.Unavailable, "another replica works on %s for %s", ent.Resource, ent.User)
-	}
-	if tx.now.Before(h.RetryAt) {
-		tx.wakeAt(h.RetryAt)
-		return plan{}, nil
+	if wait, err := e.notYet(tx, ent, h); wait || err != nil {
+		return plan{}, err
 	}
 	grants, err := e.due(tx, ent, h, seen)
 	if err != nil {
@@ -150,11 +145,30 @@ func (e *Engine) plan(tx *txn, ent core.Entitlement, seen look, mend bool) (plan
 	if err := tx.PutHolding(h); err != nil || !p.effect {
 		return p, err
 	}
-	d := detail{"user": ent.User, "pre_existing": h.PreExisting, "grants": grantIDs(grants)}
+	return p, tx.announce(p, h, why, grants)
+}
+
+// announce writes to the audit log what is about to be done on a target.
+func (t *txn) announce(p plan, h Holding, why string, grants []core.Grant) error {
+	d := detail{"user": h.User, "pre_existing": h.PreExisting, "grants": grantIDs(grants)}
 	if why != "" {
 		d["why"] = why
 	}
-	return p, tx.audit(engineActor, intention(p), "entitlement/"+ent.Resource.String(), d)
+	return t.audit(engineActor, intention(p), "entitlement/"+h.Resource.String(), d)
+}
+
+// notYet tells whether an entitlement is to be left alone for now: another replica has it, or its
+// target was given time to recover.
+func (e *Engine) notYet(tx *txn, ent core.Entitlement, h Holding) (bool, error) {
+	if h.Owner != "" && h.Owner != e.Replica && tx.now.Before(h.OwnedUntil) {
+		tx.wakeAt(h.OwnedUntil)
+		return true, core.Errorf(core.Unavailable, "another replica works on %s for %s", ent.Resource, ent.User)
+	}
+	if tx.now.Before(h.RetryAt) {
+		tx.wakeAt(h.RetryAt)
+		return true, nil
+	}
+	return false, nil
 }
 
 func intention(p plan) string {

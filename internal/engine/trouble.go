@@ -35,21 +35,11 @@ func (e *Engine) setBack(ctx context.Context, ent core.Entitlement, seen look, p
 			h.Owner, h.OwnedUntil = e.Replica, tx.now.Add(leaseTime)
 		}
 		tx.wakeAt(h.RetryAt)
-		grants, err := e.due(tx, ent, h, seen)
-		if err != nil {
+		open, err := e.hinderedAll(tx, h, seen, cause, left)
+		switch {
+		case err != nil:
 			return err
-		}
-		open := 0
-		for _, g := range grants {
-			gone, err := e.hindered(tx, g, cause, left)
-			if err != nil {
-				return err
-			}
-			if !gone {
-				open++
-			}
-		}
-		if open == 0 {
+		case open == 0:
 			return tx.DeleteHolding(ent)
 		}
 		return tx.PutHolding(h)
@@ -58,6 +48,24 @@ func (e *Engine) setBack(ctx context.Context, ent core.Entitlement, seen look, p
 		return err
 	}
 	return cause
+}
+
+// hinderedAll marks every grant on an entitlement with the trouble, and counts those that go on.
+func (e *Engine) hinderedAll(tx *txn, h Holding, seen look, cause error, left bool) (open int, err error) {
+	grants, err := e.due(tx, h.Entitlement, h, seen)
+	if err != nil {
+		return 0, err
+	}
+	for _, g := range grants {
+		gone, err := e.hindered(tx, g, cause, left)
+		if err != nil {
+			return 0, err
+		}
+		if !gone {
+			open++
+		}
+	}
+	return open, nil
 }
 
 // hindered marks one grant with the trouble on its target; gone tells that it was given up.

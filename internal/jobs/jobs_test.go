@@ -256,6 +256,7 @@ func TestStopGivesUpWhatDoesNotEnd(t *testing.T) {
 	}
 }
 
+// asvs: 1.4.3
 func TestNothingIsLeftRunning(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	s, err := store.Open(t.Context(), store.Options{Data: t.TempDir()})

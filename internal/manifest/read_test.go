@@ -10,6 +10,7 @@ import (
 	"github.com/sallyport/sallyport/internal/core"
 )
 
+// asvs: 1.2.3
 func TestTheCanonicalFormHasSortedKeysAndNothingElse(t *testing.T) {
 	tests := []struct{ name, input, want string }{
 		{"missing spec", "kind: role\nmetadata: {name: r}\n", `{"metadata":{"name":"r"},"spec":{}}`},

@@ -143,6 +143,7 @@ func refusal(t *testing.T, input string) string {
 	return e.Msg
 }
 
+// asvs: 13.3.1
 func TestALiteralCredentialIsRefusedAndNeverRepeated(t *testing.T) {
 	const canary = "u+c4n4ry0123456789"
 	inputs := map[string]string{
@@ -173,6 +174,7 @@ func TestALiteralCredentialIsRefusedAndNeverRepeated(t *testing.T) {
 	}
 }
 
+// asvs: 5.2.1, 15.2.2
 func TestB080AndB081BombsAreRefusedQuickly(t *testing.T) {
 	laughs := "kind: user\nmetadata: {name: u}\nspec:\n  a: &a [x,x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c <= 'j'; c++ {
@@ -208,6 +210,7 @@ func TestB080AndB081BombsAreRefusedQuickly(t *testing.T) {
 	}
 }
 
+// asvs: 5.2.2
 func TestNothingIsHalfRead(t *testing.T) {
 	refusal(t, "kind: user\nmetadata: {name: a}\n---\nkind: user\nmetadata: {name: b}\nspec: {role: [x]}\n")
 }

@@ -114,6 +114,7 @@ func TestEveryErrorShapeIsRead(t *testing.T) {
 	}
 }
 
+// asvs: 15.3.2
 func TestARedirectIsNotFollowed(t *testing.T) {
 	f := &fake{}
 	f.says("GET /abilities", 307, "", "Location", "http://elsewhere.example/abilities")
@@ -141,6 +142,7 @@ func TestATokenIsInNoError(t *testing.T) {
 	}
 }
 
+// asvs: 13.2.1, 13.3.1
 func TestARotatedKeyIsReadAgainAfterARefusal(t *testing.T) {
 	f := &fake{}
 	f.on("POST /incidents/P1/notes", func(w http.ResponseWriter, r *http.Request) {

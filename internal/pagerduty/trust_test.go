@@ -34,6 +34,7 @@ func outside(t *testing.T, url string, o egress.Options) *Client {
 	return c
 }
 
+// asvs: 12.3.2
 func TestF068APagerDutyThatCannotBeTrustedGetsNoToken(t *testing.T) {
 	var got atomic.Int64
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got.Add(1) }))

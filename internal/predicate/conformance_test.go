@@ -40,6 +40,7 @@ func loadContext(t testing.TB, name string) *Context {
 	return c
 }
 
+// asvs: 1.3.2
 func TestEveryObservedCaseHasTeleportsOutcome(t *testing.T) {
 	f := loadConformance(t)
 	if len(f.Cases) < 100 {

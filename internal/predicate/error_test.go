@@ -114,6 +114,7 @@ func TestEvaluationErrorsPointAtTheCall(t *testing.T) {
 	}
 }
 
+// asvs: 1.3.2, 15.2.2
 func TestLimits(t *testing.T) {
 	atom := `"a" == "a"`
 	chain := atom + strings.Repeat(" && "+atom, (MaxSource-len(atom))/(4+len(atom)))

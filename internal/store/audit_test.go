@@ -14,6 +14,8 @@ import (
 // The hash as another language computes it. In Python:
 //
 //	sha256(json.dumps([7, 1772366400000001, …], ensure_ascii=False, separators=(',', ':')).encode())
+//
+// asvs: 11.4.3
 func TestAnybodyCanComputeAnAuditHash(t *testing.T) {
 	e := core.SealEntry(core.AuditRoot, core.AuditEntry{
 		Seq: 7, At: time.UnixMicro(1772366400000001), Actor: `ann@example.com "A"`, Via: "local admin (uid 0)",
@@ -24,6 +26,7 @@ func TestAnybodyCanComputeAnAuditHash(t *testing.T) {
 	}
 }
 
+// asvs: 16.4.2
 func TestTheFirstBadAuditEntryIsNamed(t *testing.T) {
 	var good []core.AuditEntry
 	prev := core.AuditRoot

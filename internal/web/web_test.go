@@ -43,6 +43,7 @@ func TestStaleOnCallDataIsSaid(t *testing.T) {
 	}
 }
 
+// asvs: 1.1.2, 1.2.1, 3.2.2
 func TestWhatPeopleWriteIsTextAndNeverMarkup(t *testing.T) {
 	w := rendered(t, Page{
 		Now:       now,
@@ -58,6 +59,7 @@ func TestWhatPeopleWriteIsTextAndNeverMarkup(t *testing.T) {
 	}
 }
 
+// asvs: 3.4.3, 3.7.1, 14.2.3
 func TestAllThatAPageLoadsIsOurs(t *testing.T) {
 	h := Handler(Options{})
 	for _, path := range []string{"/static/pico.css", "/static/sallyport.css"} {

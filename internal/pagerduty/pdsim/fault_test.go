@@ -2,6 +2,7 @@ package pdsim
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -118,7 +119,7 @@ func TestALongContentLengthCutsTheAnswerShort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if _, err := io.ReadAll(resp.Body); err != io.ErrUnexpectedEOF {
+	if _, err := io.ReadAll(resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("reading to the end: %v, want an unexpected EOF", err)
 	}
 }

@@ -2,6 +2,7 @@ package pdsim
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 )
@@ -97,8 +98,8 @@ func (s *Server) serveREST(d *draft, r *http.Request, rt route) {
 		a, err = rt.do(s, q)
 	}
 	if err != nil {
-		f, spoken := err.(*failure)
-		if !spoken {
+		var f *failure
+		if !errors.As(err, &f) {
 			s.log.Error("pdsim has a bug", "path", r.URL.Path, "error", err)
 			f = failInternal
 		}

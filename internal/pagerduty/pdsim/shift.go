@@ -103,9 +103,9 @@ func moment(text string, now time.Time) (time.Time, error) {
 
 // final is the schedule as it is worked: the shifts, with each override in the
 // place of what it lies on.
-func (s *schedule) final() []shift {
-	worked := append([]shift(nil), s.shifts...)
-	for _, o := range s.overrides {
+func (x *schedule) final() []shift {
+	worked := append([]shift(nil), x.shifts...)
+	for _, o := range x.overrides {
 		var kept []shift
 		for _, w := range worked {
 			kept = append(kept, w.without(o.start, o.end)...)
