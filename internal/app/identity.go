@@ -50,6 +50,12 @@ func (a *App) openAuthority(ctx context.Context) error {
 	}
 	c := a.Config
 	a.authority = authority{Authority: ca, err: err}
+	a.Metrics.WatchAuthority(func() time.Time {
+		if ca == nil {
+			return time.Time{}
+		}
+		return ca.Until()
+	})
 	if ca != nil || c.TLS.Cert != "" {
 		a.authority.certificate = &auth.ServerCertificate{
 			Authority: ca, Names: serverNames(c), Cert: c.TLS.Cert, Key: c.TLS.Key, Now: a.clock.Now, Log: a.Log,

@@ -24,6 +24,7 @@ type Metrics struct {
 	open      prometheus.Gauge
 	calls     *prometheus.HistogramVec
 	refused   *prometheus.CounterVec
+	issued    *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics in a registry of their own.
@@ -49,9 +50,12 @@ func NewMetrics() *Metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sallyport_http_refused_total", Help: "Calls and connections beyond a limit, by which.",
 		}, []string{"reason"}),
+		issued: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sallyport_certificates_issued_total", Help: "Certificates given to callers, by what they were given for.",
+		}, []string{"action"}),
 		open: gauge("sallyport_incidents_unfinished", "Incidents that PagerDuty has not been told everything about."),
 	}
-	m.registry.MustRegister(m.decisions, m.ended, m.lag, m.overdue, m.pending, m.open, m.calls, m.refused,
+	m.registry.MustRegister(m.decisions, m.ended, m.lag, m.overdue, m.pending, m.open, m.calls, m.refused, m.issued,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -99,6 +103,21 @@ func (m *Metrics) Refused(reason string) { m.refused.WithLabelValues(reason).Inc
 func (m *Metrics) Watch(accounts func() []pagerduty.Status, queue func() (waiting int, oldest time.Duration), commits func() int64) {
 	m.registry.MustRegister(&watched{accounts: accounts, queue: queue, commits: commits})
 }
+
+// WatchAuthority tells when the certificate authority ends, whenever metrics are asked for.
+func (m *Metrics) WatchAuthority(until func() time.Time) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sallyport_ca_expiry_timestamp_seconds", Help: "When the newest key of the certificate authority ends; 0: there is none.",
+	}, func() float64 {
+		if at := until(); !at.IsZero() {
+			return float64(at.Unix())
+		}
+		return 0
+	}))
+}
+
+// Issued counts a certificate that was given to a caller.
+func (m *Metrics) Issued(action string) { m.issued.WithLabelValues(action).Inc() }
 
 // watched are the metrics that are read when asked for.
 type watched struct {

@@ -156,6 +156,9 @@ func (e *Engine) issue(tx *txn, a Actor, s Session, ttl time.Duration, request [
 	if err := tx.begin(a, s); err != nil {
 		return Issued{}, err
 	}
+	if m, counts := e.Meter.(interface{ Issued(action string) }); counts {
+		tx.count = append(tx.count, func() { m.Issued(action) })
+	}
 	bundle, pin := authority.Bundle()
 	out := Issued{
 		User: s.User, Author: s.Author, Serial: s.ID, Certificate: certificate, Authority: bundle, Pin: pin, ExpiresAt: s.ExpiresAt.UTC(),
