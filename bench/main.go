@@ -54,6 +54,7 @@ var figures = []struct {
 	{"P7", measureRevokes, 5 * time.Minute},
 	{"P8", measureStart, 3 * time.Minute},
 	{"P10", measureSync, 2 * time.Minute},
+	{"P13", measureCertificates, 2 * time.Minute},
 	{"P15", measurePermission, time.Minute},
 }
 

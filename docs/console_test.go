@@ -180,8 +180,9 @@ func (s *session) start(name string, c command) func() (string, int) {
 	}
 	for try := range 5 {
 		s.is[written] = freeAddress(s.t)
-		local := strings.NewReplacer("127.0.0.1", "localhost") // under which browsers reach it
-		s.is[local.Replace(written)] = local.Replace(s.is[written])
+		if port, is := strings.CutPrefix(written, "127.0.0.1"); is { // as which public_url names it
+			s.is["localhost"+port] = strings.Replace(s.is[written], "127.0.0.1", "localhost", 1)
+		}
 		out := &printed{}
 		cmd := s.shell(context.Background(), "[ ! -f "+s.state+" ] || . "+s.state+"\n"+s.real(text)+" --listen "+s.is[written])
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -20,6 +20,9 @@ func remote(ctx context.Context) string {
 }
 
 func withRemote(r *http.Request) *http.Request {
+	if local(r) {
+		return r // a socket has no address
+	}
 	return r.WithContext(context.WithValue(r.Context(), remoteKey{}, addressOnly(r.RemoteAddr)))
 }
 

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/auth"
@@ -46,6 +47,7 @@ type App struct {
 	clock     *Clock
 	sealer    *auth.Sealer
 	authority authority
+	refreshed atomic.Int64 // the second in which its keys were last read for a stranger
 	probe     probe
 	replica   string
 	started   time.Time

@@ -50,6 +50,12 @@ func (a *App) openAuthority(ctx context.Context) error {
 	}
 	c := a.Config
 	a.authority = authority{Authority: ca, err: err}
+	a.Metrics.WatchAuthority(func() time.Time {
+		if ca == nil {
+			return time.Time{}
+		}
+		return ca.Until()
+	})
 	if ca != nil || c.TLS.Cert != "" {
 		a.authority.certificate = &auth.ServerCertificate{
 			Authority: ca, Names: serverNames(c), Cert: c.TLS.Cert, Key: c.TLS.Key, Now: a.clock.Now, Log: a.Log,
@@ -87,10 +93,21 @@ func (a *App) watchAuthority(ctx context.Context) {
 	}
 }
 
-// verifyCertificate looks at a caller's certificate.
+// verifyCertificate looks at a caller's certificate. One that is not known may be by a key that
+// another replica made a moment ago, so the keys are read again, at most once a second.
 func (a *App) verifyCertificate(shown []*x509.Certificate) (user, serial string, err error) {
 	if a.authority.Authority == nil {
 		return "", "", a.authority.err
+	}
+	user, serial, err = a.authority.Verify(shown)
+	now := time.Now().Unix()
+	if last := a.refreshed.Load(); err == nil || last == now || !a.refreshed.CompareAndSwap(last, now) {
+		return user, serial, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if a.authority.Refresh(ctx) != nil {
+		return user, serial, err // what is wrong with the database is told elsewhere
 	}
 	return a.authority.Verify(shown)
 }

@@ -25,6 +25,7 @@ type Metrics struct {
 	calls     *prometheus.HistogramVec
 	refused   *prometheus.CounterVec
 	denied    *prometheus.CounterVec
+	issued    *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics in a registry of their own.
@@ -53,9 +54,12 @@ func NewMetrics() *Metrics {
 		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sallyport_denied_total", Help: "What callers who are known were not allowed to do, by action.",
 		}, []string{"action"}),
+		issued: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sallyport_certificates_issued_total", Help: "Certificates given to callers, by what they were given for.",
+		}, []string{"action"}),
 		open: gauge("sallyport_incidents_unfinished", "Incidents that PagerDuty has not been told everything about."),
 	}
-	m.registry.MustRegister(m.decisions, m.ended, m.lag, m.overdue, m.pending, m.open, m.calls, m.refused, m.denied,
+	m.registry.MustRegister(m.decisions, m.ended, m.lag, m.overdue, m.pending, m.open, m.calls, m.refused, m.denied, m.issued,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -106,6 +110,21 @@ func (m *Metrics) Denied(action string) { m.denied.WithLabelValues(action).Inc()
 func (m *Metrics) Watch(accounts func() []pagerduty.Status, queue func() (waiting int, oldest time.Duration), commits func() int64) {
 	m.registry.MustRegister(&watched{accounts: accounts, queue: queue, commits: commits})
 }
+
+// WatchAuthority tells when the certificate authority ends, whenever metrics are asked for.
+func (m *Metrics) WatchAuthority(until func() time.Time) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sallyport_ca_expiry_timestamp_seconds", Help: "When the newest key of the certificate authority ends; 0: there is none.",
+	}, func() float64 {
+		if at := until(); !at.IsZero() {
+			return float64(at.Unix())
+		}
+		return 0
+	}))
+}
+
+// Issued counts a certificate that was given to a caller.
+func (m *Metrics) Issued(action string) { m.issued.WithLabelValues(action).Inc() }
 
 // watched are the metrics that are read when asked for.
 type watched struct {

@@ -18,8 +18,74 @@ import (
 // longestSocket is the longest path that a Unix socket can have on every system that we know.
 const longestSocket = 103
 
-// connect returns a client of the server on this host.
+// connect returns a client of the server that is meant: elsewhere with an identity, by the flags
+// or by what login stored, or on this host through its socket. A flag counts before what stands
+// in the environment.
 func (s *shell) connect() (*client.Client, error) {
+	here := s.global != nil && s.global.Changed("data") && !s.global.Changed("server") && !s.global.Changed("identity")
+	if !here && (s.server != "" || s.identity != "") {
+		return s.elsewhere()
+	}
+	if s.data == "" {
+		stored, err := readLogin()
+		if err != nil {
+			return nil, err
+		}
+		if stored.Server != "" {
+			return s.network(stored.Server, identityFile())
+		}
+	}
+	return s.onHost()
+}
+
+// elsewhere returns a client of the server that --server names, with the identity of --identity;
+// what is missing of the two is what login stored.
+func (s *shell) elsewhere() (*client.Client, error) {
+	stored, err := readLogin()
+	if err != nil {
+		return nil, err
+	}
+	server, file := s.server, s.identity
+	if server == "" {
+		server = stored.Server
+	}
+	if server == "" {
+		return nil, misuse("--identity needs the address of the server").WithHint("write --server https://sallyport.example.com")
+	}
+	if server, err = serverURL(server); err != nil {
+		return nil, err
+	}
+	if file == "" && stored.Server == server {
+		file = identityFile()
+	}
+	if file == "" {
+		return nil, core.Errorf(core.Refused, "you are not logged in at %s", server).WithHint("sallyport login --server %s", server)
+	}
+	return s.network(server, file)
+}
+
+// network returns a client of a server elsewhere that shows an identity.
+func (s *shell) network(server, file string) (*client.Client, error) {
+	if s.as != "" {
+		return nil, misuse("--as is for the local administrator, through the server's socket").WithHint("on the server's own host: sallyport --data DIR --as USER")
+	}
+	server, err := serverURL(server)
+	if err != nil {
+		return nil, err
+	}
+	identity, err := client.LoadIdentity(file)
+	if err != nil {
+		return nil, core.Errorf(core.Invalid, "%w", err).WithHint("a new one is made by sallyport login, or for a machine by sallyport auth sign")
+	}
+	c, err := client.New(client.Options{Server: server, Identity: identity, UserAgent: "sallyport/" + s.version()})
+	if err != nil {
+		return nil, misuse("%w", err)
+	}
+	return c, nil
+}
+
+// onHost returns a client of the server on this host.
+func (s *shell) onHost() (*client.Client, error) {
 	dir := s.data
 	if dir == "" {
 		dir = config.Default().Data

@@ -44,6 +44,7 @@ func (f *fakeServer) routes() http.Handler {
 		})
 	}
 	handle("GET /v1/status", f.status)
+	handle("GET /v1/whoami", f.whoAmI)
 	handle("GET /v1/doctor", f.doctor)
 	handle("POST /v1/resources", f.apply)
 	handle("GET /v1/resources", f.list)
@@ -102,9 +103,13 @@ func (f *fakeServer) log(actor, action, subject string) {
 
 func (f *fakeServer) status(r *http.Request) (any, error) {
 	return client.Status{
-		Version: "v0.0.0-test", StartedAt: then, Caller: caller(r), Via: "socket, uid 0", Database: "sqlite", Pending: len(f.requests),
+		Version: "v0.0.0-test", Replica: "test", StartedAt: then, Caller: caller(r), Via: "socket, uid 0", Database: "sqlite", Pending: len(f.requests),
 		Accounts: []client.AccountStatus{{Name: "default", SyncedAt: then, AgeSeconds: 12}},
 	}, nil
+}
+
+func (f *fakeServer) whoAmI(r *http.Request) (any, error) {
+	return client.Who{User: caller(r), Via: "socket, uid 0", Roles: []string{}}, nil
 }
 
 func (f *fakeServer) doctor(*http.Request) (any, error) {

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/sallyport/sallyport/internal/config"
 )
@@ -32,9 +33,11 @@ type shell struct {
 	in       io.Reader
 	out, err io.Writer
 
-	data, as string // --data, --as
-	raw      bool   // --raw
-	output   string // --output of the command that runs
+	data, as         string // --data, --as
+	server, identity string // --server, --identity
+	global           *pflag.FlagSet
+	raw              bool   // --raw
+	output           string // --output of the command that runs
 }
 
 // Main runs one command line and returns the exit status.
@@ -63,12 +66,16 @@ func (s *shell) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.SetGlobalNormalizationFunc(oneSpelling)
 	flags := root.PersistentFlags()
+	s.global = flags
 	flags.StringVar(&s.data, "data", os.Getenv("SALLYPORT_DATA"), "the server's folder on this host, with its socket (SALLYPORT_DATA)")
+	flags.StringVar(&s.server, "server", os.Getenv("SALLYPORT_SERVER"), "the address of a server elsewhere (SALLYPORT_SERVER)")
+	flags.StringVar(&s.identity, "identity", os.Getenv("SALLYPORT_IDENTITY"), "the file by which you are known there (SALLYPORT_IDENTITY); default: what login stored")
 	flags.StringVar(&s.as, "as", "", "act as this user, rules and all (local administrator only; audited with both names)")
 	flags.BoolVar(&s.raw, "raw", false, "leave terminal escapes in what is printed")
 	root.AddGroup(
 		&cobra.Group{ID: "access", Title: "Access:"},
 		&cobra.Group{ID: "resources", Title: "Resources:"},
+		&cobra.Group{ID: "identities", Title: "Identities:"},
 		&cobra.Group{ID: "programs", Title: "Programs:"},
 		&cobra.Group{ID: "looking", Title: "Looking into it:"},
 	)
@@ -76,6 +83,7 @@ func (s *shell) root() *cobra.Command {
 	s.add(root, "resources", s.applyCommand(), s.getCommand(), s.editCommand(), s.deleteCommand(), s.dumpCommand(), s.userCommand())
 	s.add(root, "programs", s.demoCommand(), s.serveCommand(), s.pdsimCommand(), s.configureCommand())
 	s.add(root, "looking", s.statusCommand(), s.doctorCommand(), s.auditCommand(), s.watchCommand(), s.driftCommand(), s.policyCommand(), s.predicateCommand())
+	s.add(root, "identities", s.loginCommand(), s.logoutCommand(), s.authCommand())
 	s.add(root, "", s.versionCommand())
 	root.SetHelpCommand(s.helpCommand())
 	root.InitDefaultCompletionCmd("completion")

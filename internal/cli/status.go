@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +16,9 @@ type standing struct {
 	Active struct {
 		Username string `json:"username"`
 	} `json:"active"`
+	Identity client.Who `json:"identity"`
+	Server   string     `json:"server,omitempty"`
+	Pin      string     `json:"ca_pin,omitempty"`
 	client.Status
 }
 
@@ -26,15 +31,33 @@ func (s *shell) statusCommand() *cobra.Command {
 		Args:              takes(),
 		ValidArgsFunction: nothing,
 		RunE: s.calling(func(ctx context.Context, c *client.Client, _ []string) error {
+			who, err := c.WhoAmI(ctx)
+			if err != nil {
+				return err
+			}
 			found, err := c.Status(ctx)
+			if refusal := (*client.Error)(nil); errors.As(err, &refusal) && refusal.Kind == client.KindRefused {
+				found, err = client.Status{Caller: who.User, Via: who.Via}, nil // how the server is doing is for those who may know
+			}
 			if err != nil {
 				return err
 			}
 			found.Accounts, found.Warnings = list(found.Accounts), list(found.Warnings)
-			answer := standing{Status: found}
-			answer.Active.Username = found.Caller
+			answer := standing{Status: found, Identity: who}
+			answer.Active.Username = who.User
+			if stored, err := readLogin(); err == nil && s.data == "" && s.identity == "" {
+				answer.Server, answer.Pin = stored.Server, stored.Pin
+			}
 			return s.show(answer, func() error {
-				s.statusPage(found)
+				if found.Replica == "" {
+					s.facts("You are", who.User, "Via", who.Via)
+				} else {
+					s.statusPage(found)
+				}
+				s.facts("Roles", strings.Join(who.Roles, ", "), "Made by", who.Author, "Server", answer.Server, "CA pin", answer.Pin)
+				if !who.ExpiresAt.IsZero() {
+					s.facts("Until", stamp(who.ExpiresAt))
+				}
 				return nil
 			})
 		}),

@@ -76,7 +76,7 @@ func (e *Engine) Sign(ctx context.Context, a Actor, in SignRequest) (Issued, err
 	var out Issued
 	err := e.write(ctx, func(tx *txn) error {
 		s := Session{Method: "signed", Address: in.Address, Label: in.Label}
-		s.User, s.Family = in.User, a.Session.Family
+		s.User = in.User
 		if err := e.maySign(tx, a, &s); err != nil {
 			return err
 		}
@@ -102,8 +102,12 @@ func (e *Engine) maySign(tx *txn, a Actor, s *Session) error {
 	if err := active(dir, a); err != nil {
 		return err
 	}
+	signer, _ := dir.User(a.User)
+	if signer.Bot {
+		s.Family = a.Session.Family // what a copy of a machine's certificate signed ends with it
+	}
 	if s.User == a.User {
-		if u, _ := dir.User(a.User); u.Bot && a.Session.Kind == core.CredentialCertificate { // a copy of it could make itself another, unseen
+		if signer.Bot && a.Session.Kind == core.CredentialCertificate { // a copy of it could make itself another, unseen
 			return core.Errorf(core.Refused, "a machine has its certificate renewed and makes none besides").WithHint("sallyport auth renew")
 		}
 		s.Author = a.Author()
@@ -151,6 +155,9 @@ func (e *Engine) issue(tx *txn, a Actor, s Session, ttl time.Duration, request [
 	}
 	if err := tx.begin(a, s); err != nil {
 		return Issued{}, err
+	}
+	if m, counts := e.Meter.(interface{ Issued(action string) }); counts {
+		tx.count = append(tx.count, func() { m.Issued(action) })
 	}
 	bundle, pin := authority.Bundle()
 	out := Issued{
