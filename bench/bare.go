@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -12,15 +11,15 @@ import (
 )
 
 // write writes the rows in a number of commits, and returns how long that took. As in the
-// server, a request takes four transactions one after the other, and a fifth deletes its
-// jobs; requests beside it share them.
+// server, a request takes three transactions one after the other, and a fourth deletes its
+// job; requests beside it share them, and the row of their jobs.
 func (b *bare) write(ctx context.Context, commits int) (time.Duration, error) {
 	defer b.db.Close()
 	w := &writer{ctx: ctx, bare: b}
 	if err := w.prepare(); err != nil {
 		return 0, err
 	}
-	steps := []func(int){w.submit, w.decide, w.plan, w.settle, w.prune}
+	steps := []func(from, to int){w.submit, w.plan, w.settle, w.prune}
 	n := len(b.requests)
 	groups := min(max(commits/len(steps), 1), n)
 	begun := time.Now()
@@ -31,9 +30,7 @@ func (b *bare) write(ctx context.Context, commits int) (time.Duration, error) {
 				return 0, err
 			}
 			w.tx = tx
-			for i := g * n / groups; i < (g+1)*n/groups; i++ {
-				step(i)
-			}
+			step(g*n/groups, (g+1)*n/groups)
 			w.do("head", w.seq, w.hash)
 			if err := errors.Join(w.err, tx.Commit()); err != nil {
 				return 0, err
@@ -46,14 +43,13 @@ func (b *bare) write(ctx context.Context, commits int) (time.Duration, error) {
 // A writer executes statements one after the other; after an error it does nothing more.
 type writer struct {
 	*bare
-	ctx     context.Context
-	tx      *sql.Tx
-	texts   map[string]*sql.Stmt
-	pending []string // bodies of the requests before they were decided
-	seq     int64
-	hash    any
-	next    [4]int // audit rows written, by transaction
-	err     error
+	ctx   context.Context
+	tx    *sql.Tx
+	texts map[string]*sql.Stmt
+	seq   int64
+	hash  any
+	next  [3]int // audit rows written, by transaction
+	err   error
 }
 
 // prepare prepares the statements, and what else does not belong into the time taken.
@@ -61,7 +57,6 @@ func (w *writer) prepare() error {
 	w.texts = map[string]*sql.Stmt{}
 	for name, text := range map[string]string{
 		"request":  insert("request", requestColumns),
-		"decided":  "UPDATE request SET state = $1, body = $2 WHERE id = $3",
 		"review":   insert("review", reviewColumns),
 		"grant":    insert("access_grant", grantColumns),
 		"active":   "UPDATE access_grant SET state = $1, starts_at = $2, ends_at = $3, first_at = $4 WHERE id = $5",
@@ -69,7 +64,7 @@ func (w *writer) prepare() error {
 		"held":     "UPDATE holding SET fresh = $1, owner = $2, owned_until = $3 WHERE user_name = $4 AND target = $5 AND name = $6",
 		"audit":    insert("audit", auditColumns),
 		"head":     "UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1",
-		"job":      insert("river_job", "id, args, kind, max_attempts, queue, scheduled_at, state, unique_key, unique_states"),
+		"job":      insert("river_job", "id, args, kind, max_attempts, queue, scheduled_at, state"),
 		"finished": "DELETE FROM river_job WHERE id = $1",
 	} {
 		stmt, err := w.db.PrepareContext(w.ctx, text) //nolint:sqlclosecheck // it is closed with the database
@@ -77,19 +72,6 @@ func (w *writer) prepare() error {
 			return fmt.Errorf("prepare %s: %w", text, err)
 		}
 		w.texts[name] = stmt
-	}
-	for _, r := range w.requests {
-		var body map[string]any
-		if err := json.Unmarshal([]byte(r[6].(string)), &body); err != nil {
-			return err
-		}
-		delete(body, "evaluation")
-		delete(body, "decision")
-		text, err := json.Marshal(body)
-		if err != nil {
-			return err
-		}
-		w.pending = append(w.pending, string(text))
 	}
 	return nil
 }
@@ -120,44 +102,45 @@ func (w *writer) log(transaction, n int) {
 	}
 }
 
-func (w *writer) job(id int, kind string, args any) {
-	text := fmt.Sprintf(`{"id":%q,"by":"ABCDEFGH"}`, args)
-	key := sha256.Sum256([]byte(text))
-	w.do("job", id, text, kind, 32767, "default", "2026-03-01 12:00:00.000", "scheduled", key[:], 0b11010011)
+// job writes the row of the jobs of a transaction.
+func (w *writer) job(id int, kind string, ids []string) {
+	text, err := json.Marshal(map[string]any{"ids": ids})
+	w.err = errors.Join(w.err, err)
+	w.do("job", id, string(text), kind, 32767, "default", "2026-03-01 12:00:00.000", "scheduled")
 }
 
-func (w *writer) submit(i int) {
-	r := w.requests[i]
-	w.do("request", r[0], r[1], r[2], "PENDING", r[4], r[5], w.pending[i])
-	w.log(0, 1)
-	w.job(2*i+1, "decide", r[0])
+func (w *writer) submit(from, to int) {
+	var ids []string
+	for i := from; i < to; i++ {
+		g, h := w.grants[i], w.holdings[i]
+		w.do("request", w.requests[i]...)
+		w.do("review", w.reviews[i]...)
+		w.do("grant", w.roles[i]...)
+		w.do("holding", h[0], h[1], h[2], true, false, "local", h[6], 0, 0, "")
+		w.do("grant", append(append(append(row{}, g[:6]...), "pending", g[7], g[8], 0, 0), append(append(row{}, g[11:16]...), 0, g[17], g[18])...)...)
+		w.log(0, 4)
+		ids = append(ids, fmt.Sprintf("%s\x1f%s\x1f%s", h[0], h[1], h[2]))
+	}
+	w.job(from+1, "settle", ids)
 }
 
-func (w *writer) decide(i int) {
-	r, g, h := w.requests[i], w.grants[i], w.holdings[i]
-	w.do("decided", r[3], r[6], r[0])
-	w.do("review", w.reviews[i]...)
-	w.do("grant", w.roles[i]...)
-	w.do("holding", h[0], h[1], h[2], true, false, "local", h[6], 0, 0, "")
-	w.do("grant", append(append(append(row{}, g[:6]...), "pending", g[7], g[8], 0, 0), append(append(row{}, g[11:16]...), 0, g[17], g[18])...)...)
-	w.log(1, 3)
-	w.job(2*i+2, "settle", g[0])
+func (w *writer) plan(from, to int) {
+	for i := from; i < to; i++ {
+		h := w.holdings[i]
+		w.do("held", false, "local", h[6], h[0], h[1], h[2])
+		w.log(1, 1)
+	}
 }
 
-func (w *writer) plan(i int) {
-	h := w.holdings[i]
-	w.do("held", false, "local", h[6], h[0], h[1], h[2])
-	w.log(2, 1)
+func (w *writer) settle(from, to int) {
+	for i := from; i < to; i++ {
+		g, h := w.grants[i], w.holdings[i]
+		w.do("active", g[6], g[9], g[10], g[16], g[0])
+		w.do("held", h[3], h[5], h[6], h[0], h[1], h[2])
+		w.log(2, 1)
+	}
 }
 
-func (w *writer) settle(i int) {
-	g, h := w.grants[i], w.holdings[i]
-	w.do("active", g[6], g[9], g[10], g[16], g[0])
-	w.do("held", h[3], h[5], h[6], h[0], h[1], h[2])
-	w.log(3, 1)
-}
-
-func (w *writer) prune(i int) {
-	w.do("finished", 2*i+1)
-	w.do("finished", 2*i+2)
+func (w *writer) prune(from, _ int) {
+	w.do("finished", from+1)
 }

@@ -21,8 +21,8 @@ const (
 	someRoles = 100
 )
 
-// A load is clients who ask without a pause, each over a connection of its own. No two
-// requests are by the same user for the same role.
+// A load is clients who ask, each over a connection of its own: without a pause, or when the
+// next of evenly spaced requests is due. No two requests are by the same user for the same role.
 type load struct {
 	socket string
 	next   atomic.Int64
@@ -36,12 +36,14 @@ type load struct {
 func newLoad(socket string) *load { return &load{socket: socket, errs: make(chan error, clients)} }
 
 // run asks until stop is called, or one of the clients fails; stop returns the first failure.
-func (l *load) run(ctx context.Context) (stop func() error) {
+// A rate is how many requests are due in a second; without one there is no pause.
+func (l *load) run(ctx context.Context, rate float64) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
+	due := schedule(rate)
 	for range clients {
 		group.Go(func() {
-			if err := l.client(ctx); err != nil && ctx.Err() == nil {
+			if err := l.client(ctx, due); err != nil && ctx.Err() == nil {
 				l.errs <- err
 				cancel()
 			}
@@ -59,7 +61,21 @@ func (l *load) run(ctx context.Context) (stop func() error) {
 	}
 }
 
-func (l *load) client(ctx context.Context) error {
+// schedule returns a function that tells when the next request is due.
+func schedule(rate float64) func() time.Time {
+	if rate == 0 {
+		return time.Now
+	}
+	var given atomic.Int64
+	begun := time.Now()
+	return func() time.Time {
+		return begun.Add(time.Duration(float64(given.Add(1)-1) / rate * float64(time.Second)))
+	}
+}
+
+// client asks. A request's time begins when it is due: where the client is late because the
+// answer before it was, that counts.
+func (l *load) client(ctx context.Context, due func() time.Time) error {
 	conn, err := net.Dial("unix", l.socket)
 	if err != nil {
 		return err
@@ -77,7 +93,10 @@ func (l *load) client(ctx context.Context) error {
 		if n >= someUsers*someRoles {
 			return errors.New("every user has asked for every role")
 		}
-		begun := time.Now()
+		begun := due()
+		if pause(ctx, time.Until(begun)); ctx.Err() != nil {
+			return nil
+		}
 		if err := ask(conn, in, email(n%someUsers), fmt.Sprintf("prod-%d", n/someUsers)); err != nil {
 			return err
 		}

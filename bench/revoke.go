@@ -60,8 +60,8 @@ func measureRevokes(ctx context.Context, l *lab) ([]figure, error) {
 	}
 	p99, worst := lags.at(0.99), lags.at(1)
 	return []figure{{
-		ID: "P7", Value: ms(p99), Unit: "ms", Peer: ms(peer.at(0.99)), Goal: "p99 <= 250 ms, max <= 1 s, memory <= 120 MB",
-		Met: p99 <= 250*time.Millisecond && worst <= time.Second && mb(rss) <= 120,
+		ID: "P7", Value: ms(p99), Unit: "ms", Peer: ms(peer.at(0.99)), Goal: "p99 <= 250 ms, max <= 1 s, memory <= 120 MB at the most",
+		Met: p99 <= 250*time.Millisecond && worst <= time.Second && mb(peak) <= 120,
 		P50: ms(lags.at(0.5)), P99: ms(p99), Max: ms(worst),
 		Note: "peer: a timer and one shared commit for each end, without anything else",
 		More: map[string]any{"live": live, "ended": len(lags), "rss_mb": round(mb(rss)), "peak_rss_mb": round(mb(peak)), "peer_max": round(ms(peer.at(1)))},

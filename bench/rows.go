@@ -21,7 +21,7 @@ type bare struct {
 	roles      []row // grants of a role itself
 	grants     []row // grants on the target
 	holdings   []row
-	audit      [4][]row // by the transaction that wrote them
+	audit      [3][]row // by the transaction that wrote them
 	statements int      // executed by write
 }
 
@@ -57,16 +57,15 @@ func openBare(ctx context.Context, data string, l *lab, n int) (*bare, error) {
 		{&b.roles, of(grantColumns, "access_grant", "request_id", "WHERE target = 'role'")},
 		{&b.grants, of(grantColumns, "access_grant", "request_id", "WHERE target = 'memory'")},
 		{&b.holdings, fmt.Sprintf("SELECT "+holdingColumns+" FROM holding ORDER BY rowid DESC LIMIT %d", n)},
-		{&b.audit[0], audited("action = 'access_request.create'", n)},
-		{&b.audit[1], audited("action IN ('access_request.review', 'access_request.decide') OR action = 'grant.activate' AND detail LIKE '%\"role/%'", 3*n)},
-		{&b.audit[2], audited("action = 'entitlement.give'", n)},
-		{&b.audit[3], audited("action = 'grant.activate' AND detail NOT LIKE '%\"role/%'", n)},
+		{&b.audit[0], audited("action IN ('access_request.create', 'access_request.review', 'access_request.decide') OR action = 'grant.activate' AND detail LIKE '%\"role/%'", 4*n)},
+		{&b.audit[1], audited("action = 'entitlement.give'", n)},
+		{&b.audit[2], audited("action = 'grant.activate' AND detail NOT LIKE '%\"role/%'", n)},
 	} {
 		if *q.to, err = rowsOf(ctx, from, q.text); err != nil {
 			return nil, err
 		}
 	}
-	if len(b.reviews) != n || len(b.roles) != n || len(b.grants) != n || len(b.holdings) != n || len(b.audit[1]) != 3*n {
+	if len(b.reviews) != n || len(b.roles) != n || len(b.grants) != n || len(b.holdings) != n || len(b.audit[0]) != 4*n {
 		return nil, fmt.Errorf("not every one of %d requests was approved and given: %d reviews, %d and %d grants", n, len(b.reviews), len(b.roles), len(b.grants))
 	}
 	to, err := l.folder()

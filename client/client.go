@@ -29,6 +29,7 @@ type Options struct {
 	Server    string       // "https://sallyport.example.com"
 	As        string       // act as this user; through the socket only
 	Token     string       // sent as a bearer token
+	Identity  *Identity    // by which the caller is known; for Server
 	UserAgent string       // default "sallyport-client"
 	HTTP      *http.Client // for Server; default: one that follows no redirects
 }
@@ -63,7 +64,15 @@ func New(o Options) (*Client, error) {
 		base.Path = strings.TrimSuffix(base.Path, "/")
 		base.RawQuery, base.Fragment = "", ""
 		c.base = base
-		if c.http == nil {
+		switch {
+		case o.Identity != nil && base.Scheme != "https":
+			return nil, fmt.Errorf("an identity is shown over https only, not to %q", o.Server)
+		case o.Identity != nil:
+			c.http = &http.Client{Transport: &http.Transport{
+				TLSClientConfig: o.Identity.TLS(), Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 16, IdleConnTimeout: 30 * time.Second,
+				TLSHandshakeTimeout: 10 * time.Second,
+			}}
+		case c.http == nil:
 			c.http = &http.Client{}
 		}
 	default:

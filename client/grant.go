@@ -61,6 +61,12 @@ func (c *Client) Revoke(ctx context.Context, id, reason string) (Grant, error) {
 	return out, c.do(ctx, post("/v1/grants/"+escape(id)+"/revoke", Revocation{Reason: reason}, nil), &out)
 }
 
+// RevokeRequest ends everything that a request earned, all of it or nothing.
+func (c *Client) RevokeRequest(ctx context.Context, id, reason string) (GrantPage, error) {
+	var out GrantPage
+	return out, c.do(ctx, post("/v1/requests/"+escape(id)+"/revoke", Revocation{Reason: reason}, nil), &out)
+}
+
 // An Extension is what somebody asks for who wants to keep access.
 type Extension struct {
 	Duration string `json:"duration,omitempty" doc:"Such as 2h or 90m; a bare number means minutes."`

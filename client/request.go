@@ -19,6 +19,7 @@ type Request struct {
 	Duration    string              `json:"duration" doc:"Of the access, from the moment it is active: 1h0m0s."`
 	StartAt     time.Time           `json:"start_at,omitzero" doc:"The access begins no earlier."`
 	Extends     string              `json:"extends,omitempty" doc:"The grant that this request would lengthen."`
+	Suggested   []string            `json:"suggested_reviewers,omitempty" doc:"Whom the roles that grant this suggest as reviewers."`
 	Annotations map[string][]string `json:"annotations"`
 	Thresholds  []Threshold         `json:"thresholds"`
 	Reviews     []Review            `json:"reviews"`
@@ -87,6 +88,7 @@ type Evidence struct {
 	Start            time.Time `json:"start,omitzero" doc:"Absent: always has been."`
 	End              time.Time `json:"end,omitzero" doc:"Absent: without an end."`
 	FetchedAt        time.Time `json:"fetched_at,omitzero"`
+	FirstSeen        time.Time `json:"first_seen,omitzero" doc:"Only of a duty that was not planned: when PagerDuty first showed it."`
 }
 
 // A Decision is how a request ended.

@@ -87,7 +87,7 @@ func TestF071AProxyThatIsNeededAndDeadIsNamed(t *testing.T) {
 	s.Start()
 	s.Apply(`{kind: pagerduty_account, version: v1, metadata: {name: default}, spec: {api_token: "env:PD_TOKEN"}}`)
 	r := s.Run("doctor")
-	for _, want := range []string{"the proxy on the way to api.pagerduty.com does not answer", "see HTTPS_PROXY and NO_PROXY"} {
+	for _, want := range []string{"the proxy 127.0.0.1:1 on the way to api.pagerduty.com does not answer", "see HTTPS_PROXY and NO_PROXY"} {
 		if !strings.Contains(r.Out, want) {
 			t.Errorf("doctor does not say %q but:\n%s", want, r.Out)
 		}

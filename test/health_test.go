@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -101,10 +103,10 @@ func TestF041ARevokedKeyIsNamedWithItsCureAndNeverReadAsNotOnCall(t *testing.T) 
 		t.Errorf("the request is %s, %v", r.State, err)
 	}
 
-	// A person mends the key; nobody restarts anything.
+	// A person mends the key; nobody restarts anything, and doctor asks anew.
 	s.PD.ClearFaults()
-	s.Account()
 	s.Must("doctor")
+	s.Account()
 	r, err := s.Client().Request(t.Context(), id, 90*time.Second)
 	if err != nil || r.State != "APPROVED" {
 		t.Errorf("the request is %s, %v", r.State, err)
@@ -198,6 +200,50 @@ func TestF043AKeyOfTheOtherRegionIsToldAndSoIsTheSettingThatMendsIt(t *testing.T
 	s.Apply(fmt.Sprintf(account, "eu"))
 	wantFinding(t, finding(t, s, "pagerduty account default"), "ok", "users", "")
 	isReady(t, s)
+}
+
+// F071, I12: PagerDuty is reached through a proxy, and the proxy dies.
+func TestF071AProxyThatDiesIsNamedAndNeverReadAsNotOnCall(t *testing.T) {
+	t.Parallel()
+	s := world.New(t, program, nil, "oncall: {max_staleness: 1s, sync_every: 1s}")
+	to, err := url.Parse(s.PD.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &http.Server{Handler: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}}
+	go proxy.Serve(l) //nolint:errcheck // it ends with the test
+	t.Cleanup(func() { proxy.Close() })
+	s.Env = append(s.Env, "HTTP_PROXY=http://"+l.Addr().String())
+	s.Start()
+	s.Apply(`{kind: pagerduty_account, version: v1, metadata: {name: default}, spec: {default: true, region: us, api_token: "env:PD_TOKEN", from_email: bot@example.com, rest_url: "http://pagerduty.test"}}`)
+	s.Teleport()
+	isReady(t, s)
+	if err := proxy.Close(); err != nil {
+		t.Fatal(err)
+	}
+	readiness(t, s, true, "account default", "nobody is approved by on-call status", "the proxy "+l.Addr().String(), "HTTPS_PROXY")
+	wantFinding(t, finding(t, s, "pagerduty account default"), "problem", "the proxy "+l.Addr().String(), "NO_PROXY")
+	id := ask(t, s, "--as", "ann@example.com", "--roles=demo-role")
+	world.Eventually(t, world.Patience, "the request says why it waits", func() error {
+		if out := s.Must("request", "explain", id); !strings.Contains(out, "the proxy "+l.Addr().String()) || strings.Contains(out, "is not on call") {
+			return fmt.Errorf("it says:\n%s", out)
+		}
+		return nil
+	})
+	again, err := net.Listen("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := &http.Server{Handler: proxy.Handler}
+	go next.Serve(again) //nolint:errcheck // it ends with the test
+	t.Cleanup(func() { next.Close() })
+	if r, err := s.Client().Request(t.Context(), id, 90*time.Second); err != nil || r.State != "APPROVED" {
+		t.Errorf("the request is %s, %v", r.State, err)
+	}
 }
 
 // tunnel is an HTTP proxy whose every tunnel leads to one address. It returns its URL.

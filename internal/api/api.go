@@ -9,10 +9,12 @@ package api
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -20,6 +22,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/sallyport/sallyport/client"
+	"github.com/sallyport/sallyport/internal/core"
 	"github.com/sallyport/sallyport/internal/engine"
 )
 
@@ -38,6 +41,13 @@ type Options struct {
 	// Refused counts a call or a connection that is beyond a limit. Default: the engine's meter,
 	// where that has such a method.
 	Refused func(reason string)
+
+	// Certificate looks at the certificate that a caller showed, and returns whom it names and
+	// its serial number. Default: nobody is known by a certificate.
+	Certificate func([]*x509.Certificate) (user, serial string, err error)
+	Hosts       []string                 // names, with their ports, by which browsers reach the server; empty: any
+	Public      http.Handler             // pages for those who are not signed in; default: none
+	IsPublic    func(*http.Request) bool // whether Public answers a call; required with it
 
 	Metrics http.Handler // at /metrics of the socket; default: not there
 	Console http.Handler // everything that is not API; default: not there
@@ -136,15 +146,21 @@ func (a *API) describe() huma.API {
 // serve runs a call whose caller is known through the routes.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	if err := a.limits.known(w, r); err != nil {
-		a.fail(w, r, err)
-		return
+	if _, known := Caller(r.Context()); known {
+		if err := a.limits.known(w, r); err != nil {
+			a.fail(w, r, err)
+			return
+		}
 	}
 	if !strings.HasPrefix(r.URL.Path, "/v1/") {
 		a.mux.ServeHTTP(w, r)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil { // else what cannot be read would be left out in silence
+		a.fail(w, r, core.Errorf(core.Invalid, "the query cannot be read: it has a bare ; or a broken %%").WithHint("escape the values: %%3B, %%25"))
+		return
+	}
 	r, err := a.takeBody(w, r)
 	if err != nil {
 		a.fail(w, r, err)

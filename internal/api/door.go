@@ -32,19 +32,6 @@ func (a *API) Socket() http.Handler {
 	})
 }
 
-// TCP is the door for everybody else. As there are no identities yet, nobody gets further than
-// /healthz and /readyz, whatever they send along.
-func (a *API) TCP() http.Handler {
-	return a.guard(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if !a.health(w, r) {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			a.fail(w, r, newProblem(http.StatusUnauthorized, client.KindUnauthenticated, "this server knows no callers by network",
-				"on the server's own host, go through its socket: sallyport --data DIR"))
-		}
-	})
-}
-
 // health answers the two paths that are open to all. Only the exact path counts.
 func (a *API) health(w http.ResponseWriter, r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -49,6 +49,15 @@ func (a *API) revokeGrant(ctx context.Context, in *One) (*answer[client.Grant], 
 	return ok(viewGrant(g)), err
 }
 
+func (a *API) revokeRequest(ctx context.Context, in *One) (*answer[client.GrantPage], error) {
+	var why client.Revocation
+	if err := read(ctx, &why); err != nil {
+		return nil, err
+	}
+	grants, err := a.Engine.RevokeRequest(ctx, caller(ctx), in.ID, why.Reason)
+	return ok(client.GrantPage{Items: list(grants, viewGrant)}), err
+}
+
 func (a *API) extendGrant(ctx context.Context, in *struct {
 	One
 	Waiting

@@ -85,6 +85,15 @@ func (r *rota) Roster(context.Context, string, time.Duration) (*core.Roster, err
 	return r.roster, r.err
 }
 
+func (r *rota) AtHand(string) *core.Roster {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err != nil {
+		return nil
+	}
+	return r.roster
+}
+
 func (r *rota) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

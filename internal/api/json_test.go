@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport/sallyport/client"
 )
 
-func TestBodiesThatCouldBeReadInTwoWaysAreRefused(t *testing.T) {
+func TestB027AndB028BodiesThatCouldBeReadInTwoWaysAreRefused(t *testing.T) {
 	h := newHarness(t)
 	tests := []struct{ name, body, words string }{
 		{"a key that stands twice", `{"roles":["prod-db"],"reason":"a","reason":"b"}`, "reason stands twice"},

@@ -66,11 +66,18 @@ func (a *API) submitRequest(ctx context.Context, in *struct {
 		tried, err := a.Engine.Try(ctx, caller(ctx), ask)
 		return ok(viewRequest(tried)), err
 	}
-	r, err := a.Engine.Submit(ctx, caller(ctx), engine.Submission{Ask: ask, Key: in.Key})
+	submission := engine.Submission{Ask: ask, Key: in.Key}
+	if wait > 0 {
+		out, err := a.storyWithin(ctx, wait, func(patience context.Context) (engine.Story, error) {
+			return a.Engine.SubmitAndWait(ctx, patience, caller(ctx), submission, isSettled)
+		})
+		return created(out), err
+	}
+	r, err := a.Engine.Submit(ctx, caller(ctx), submission)
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.story(ctx, r.ID, wait)
+	out, err := a.story(ctx, r.ID, 0)
 	return created(out), err
 }
 
@@ -133,12 +140,29 @@ func (a *API) story(ctx context.Context, id string, wait time.Duration) (client.
 		s, err := a.Engine.Story(ctx, caller(ctx), id)
 		return viewStory(s), err
 	}
-	bounded, cancel := context.WithTimeout(ctx, wait)
+	return a.storyWithin(ctx, wait, func(patience context.Context) (engine.Story, error) {
+		s, err := a.Engine.Wait(patience, caller(ctx), id, isSettled)
+		s.ID = id
+		return s, err
+	})
+}
+
+// isSettled is client.Request's Settled, of as much of a request as that looks at.
+func isSettled(s engine.Story) bool {
+	return client.Request{State: string(s.State), StartAt: s.StartAt, Grants: list(s.Grants, func(g core.Grant) client.Grant {
+		return client.Grant{State: string(g.State)}
+	})}.Settled()
+}
+
+// storyWithin returns the story that look waits for; if its patience ended amid a look, the
+// story as it is then.
+func (a *API) storyWithin(ctx context.Context, wait time.Duration, look func(patience context.Context) (engine.Story, error)) (client.Request, error) {
+	patience, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	defer context.AfterFunc(stopping(ctx), cancel)()
-	s, err := a.Engine.Wait(bounded, caller(ctx), id, func(s engine.Story) bool { return viewStory(s).Settled() })
-	if bounded.Err() != nil && err != nil && ctx.Err() == nil { // the wait ended amid a look
-		s, err = a.Engine.Story(ctx, caller(ctx), id)
+	s, err := look(patience)
+	if patience.Err() != nil && err != nil && ctx.Err() == nil && s.ID != "" {
+		s, err = a.Engine.Story(ctx, caller(ctx), s.ID)
 	}
 	return viewStory(s), err
 }

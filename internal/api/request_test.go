@@ -8,6 +8,8 @@ import (
 
 	"github.com/sallyport/sallyport/client"
 	"github.com/sallyport/sallyport/internal/core"
+	"github.com/sallyport/sallyport/internal/engine"
+	"github.com/sallyport/sallyport/internal/manifest"
 )
 
 func TestARequestOfSomebodyOnCallIsApprovedAndItsStoryTold(t *testing.T) {
@@ -185,6 +187,22 @@ func TestExplainKnowsHowRequestsEnd(t *testing.T) {
 	for _, test := range tests {
 		if text := explained(test.id); !strings.Contains(text, test.words) {
 			t.Errorf("nothing of %q in:\n%s", test.words, text)
+		}
+	}
+}
+
+func TestWhoWaitsForWhatTheyAskedForIsToldWhatIsThere(t *testing.T) {
+	h := newHarness(t)
+	quiet, err := manifest.Read([]byte(`{kind: role, version: v7, metadata: {name: engineer}, spec: {allow: {request: {roles: [prod-db], annotations: {pagerduty_services: [Payments]}}}}}`))
+	must(t, err)
+	_, err = h.engine.Apply(t.Context(), engine.Actor{Admin: true, Via: "test"}, quiet, false)
+	must(t, err)
+	for _, key := range [][]string{nil, {"Idempotency-Key", "k1"}, {"Idempotency-Key", "k1"}} {
+		told := h.as("ann@example.com", "POST", "/v1/requests?wait=30s", `{"roles":["prod-db"],"reason":"mend it"}`, key...)
+		r := into[client.Request](told)
+		there := h.as("ann@example.com", "GET", "/v1/requests/"+r.ID, "")
+		if told.Body.String() != there.Body.String() || len(r.Grants) != 2 || !r.Settled() {
+			t.Errorf("ann was told\n%s\nand there is\n%s", told.Body, there.Body)
 		}
 	}
 }

@@ -20,6 +20,7 @@ func (a *API) routes() []route {
 		on("GET /v1/requests/{id}/explain", "explain-request", "Say why a request is or is not approved, and what to do next", a.explainRequest),
 		on("POST /v1/requests/{id}/reviews", "review-request", "Approve or deny; by the local administrator an override", a.reviewRequest).takes(client.Opinion{}),
 		on("POST /v1/requests/{id}/cancel", "cancel-request", "Withdraw a request", a.cancelRequest),
+		on("POST /v1/requests/{id}/revoke", "revoke-request", "End everything that a request earned", a.revokeRequest).takes(client.Revocation{}),
 		on("POST /v1/try", "try-request", "Run an ask through the rules and store nothing", a.tryRequest).takes(client.Ask{}),
 
 		on("GET /v1/grants", "list-grants", "List grants, newest first", a.listGrants),

@@ -48,9 +48,8 @@ func Server(door http.Handler) *http.Server {
 // time for that. And it tells of TLS below Strict, which net/http does not see.
 func incoming(door http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if t, is := r.Context().Value(tlsKey{}).(*tls.Conn); is {
-			state := t.ConnectionState() // its handshake is done: a request came through it
-			r.TLS = &state
+		if state, is := r.Context().Value(tlsKey{}).(func() *tls.ConnectionState); is {
+			r.TLS = state() // its handshake is done: a request came through it
 		}
 		if r.ContentLength != 0 {
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // every connection has one
@@ -77,8 +76,11 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 	if s, wrapped := c.(*strictConn); wrapped {
 		c = s.Conn
 	}
-	if t, is := c.(*tls.Conn); is {
-		return context.WithValue(ctx, tlsKey{}, t)
+	switch t := c.(type) {
+	case *secureConn:
+		return context.WithValue(ctx, tlsKey{}, t.state)
+	case *tls.Conn:
+		return context.WithValue(ctx, tlsKey{}, func() *tls.ConnectionState { s := t.ConnectionState(); return &s })
 	}
 	u, unix := c.(*net.UnixConn)
 	if !unix {

@@ -29,7 +29,7 @@ func viewRequest(r core.Request) client.Request {
 	out := client.Request{
 		ID: r.ID, User: r.User, Author: r.Author, Roles: list(r.Roles, same), Resources: list(r.Resources, core.Resource.String),
 		Reason: r.Reason, State: string(r.State), CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC(),
-		Duration: r.Duration.String(), StartAt: r.StartAt.UTC(), Extends: r.Extends,
+		Duration: r.Duration.String(), StartAt: r.StartAt.UTC(), Extends: r.Extends, Suggested: r.Suggested,
 		Annotations: map[string][]string{}, Thresholds: list(r.Thresholds, viewThreshold), Reviews: list(r.Reviews, viewReview),
 		Grants: []client.Grant{}, Incidents: []client.Incident{},
 	}
@@ -66,7 +66,7 @@ func viewReason(r core.Reason) client.Reason {
 func viewEvidence(e core.Evidence) client.Evidence {
 	return client.Evidence{
 		Account: e.Account, User: e.User, Service: e.Service, EscalationPolicy: e.EscalationPolicy, Level: e.Level,
-		Schedule: e.Schedule, Start: e.Start.UTC(), End: e.End.UTC(), FetchedAt: e.FetchedAt.UTC(),
+		Schedule: e.Schedule, Start: e.Start.UTC(), End: e.End.UTC(), FetchedAt: e.FetchedAt.UTC(), FirstSeen: e.FirstSeen.UTC(),
 	}
 }
 

@@ -39,16 +39,17 @@ type App struct {
 	Engine  *engine.Engine
 	Metrics *Metrics
 
-	store    *store.Store
-	jobs     *jobs.Jobs
-	accounts *pagerduty.Accounts
-	targets  *Targets
-	clock    *Clock
-	sealer   *auth.Sealer
-	probe    probe
-	replica  string
-	started  time.Time
-	address  string
+	store     *store.Store
+	jobs      *jobs.Jobs
+	accounts  *pagerduty.Accounts
+	targets   *Targets
+	clock     *Clock
+	sealer    *auth.Sealer
+	authority authority
+	probe     probe
+	replica   string
+	started   time.Time
+	address   string
 }
 
 // New opens the database and builds the parts. Nothing runs yet.
@@ -89,8 +90,13 @@ func (a *App) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.store.CompareClock(ctx, a.Wall); err != nil {
+		return err
+	}
 	begun := time.Now()
-	a.clock = NewClock(a.Wall, func() time.Duration { return time.Since(begun) }, last)
+	// Replicas go by the clock of the database that they share: leases and ends mean the same to all of them.
+	shared := func() time.Time { return a.Wall().Add(a.store.Skew()) }
+	a.clock = NewClock(shared, func() time.Duration { return time.Since(begun) }, last)
 	c := a.Config
 	if a.sealer, err = openSealer(c); err != nil {
 		return err
@@ -101,6 +107,7 @@ func (a *App) build(ctx context.Context) error {
 		Interest:  a.interest,
 		OnChange:  a.rosterChanged,
 		SyncEvery: c.OnCall.SyncEvery,
+		MinAge:    c.OnCall.MinOverrideAge,
 		Now:       a.clock.Now,
 		Logger:    a.Log,
 		Version:   a.Version,
@@ -114,7 +121,7 @@ func (a *App) build(ctx context.Context) error {
 	a.Engine = engine.New(engine.Options{
 		Store: a.store, OnCall: a.accounts, Pager: pager{a.accounts}, Targets: a.targets, Clock: a.clock, Jobs: a.jobs,
 		Meter: a.Metrics, NewID: newID, Log: a.Log, Terms: terms(c), Reviewer: c.Annotations.Reviewer,
-		MaxStale: c.OnCall.MaxStaleness, PublicURL: c.PublicURL, Replica: a.replica, CheckTarget: all.Check,
+		MaxStale: c.OnCall.MaxStaleness, MinAge: c.OnCall.MinOverrideAge, PublicURL: c.PublicURL, Replica: a.replica, CheckTarget: all.Check,
 		DocumentsChanged:  a.documentsChanged,
 		MayHaveToken:      allow.Names,
 		OperationsAccount: c.Operations.Account, OperationsService: c.Operations.Service,
@@ -122,7 +129,10 @@ func (a *App) build(ctx context.Context) error {
 	a.Metrics.Watch(a.accounts.Status, a.jobs.Queue, a.store.Commits)
 	a.watchProbe(a.Metrics.registry)
 	a.started = a.clock.Now()
-	return a.Engine.KeepBuiltins(ctx)
+	if err := a.Engine.KeepBuiltins(ctx); err != nil {
+		return err
+	}
+	return a.openAuthority(ctx)
 }
 
 func terms(c config.Config) core.Terms {
@@ -154,7 +164,7 @@ func (a *App) lastWritten(ctx context.Context) (time.Time, error) {
 
 func (a *App) findTarget(ctx context.Context, name string) (core.Document, error) {
 	var doc core.Document
-	err := a.store.Read(ctx, func(v engine.View) (err error) {
+	err := a.store.Glance(ctx, func(v engine.View) (err error) {
 		doc, err = v.Document("target", name)
 		return err
 	})

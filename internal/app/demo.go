@@ -127,8 +127,8 @@ func (s *stage) startServer(ctx context.Context) (ended chan error, err error) {
 	case err := <-ended:
 		return nil, err
 	}
-	account := fmt.Sprintf("{kind: pagerduty_account, version: v1, metadata: {name: default}, spec: {default: true, region: us, api_token: %q, from_email: sallyport@example.com, rest_url: %q, events_url: %q}}",
-		"file:"+s.data+"/pagerduty-key", s.pd, s.pd)
+	account := fmt.Sprintf("{kind: pagerduty_account, version: v1, metadata: {name: default}, spec: {default: true, region: us, api_token: %q, from_email: sallyport@example.com, rest_url: %q}}",
+		"file:"+s.data+"/pagerduty-key", s.pd)
 	for _, text := range []string{account, string(sampleResources)} {
 		items, err := manifest.Read([]byte(text))
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +38,7 @@ func (a *App) ready(ctx context.Context) (bool, []string) {
 	if n := len(waiting); n > 0 {
 		reasons = append(reasons, fmt.Sprintf("PagerDuty has not been told about everything (%d incidents); see sallyport status", n))
 	}
-	return true, append(reasons, a.clockTrouble()...)
+	return true, slices.Concat(reasons, a.authorityTroubles(), a.clockTrouble())
 }
 
 // accountTroubles says what keeps on-call data from being fresh.
@@ -59,6 +61,9 @@ func (a *App) accountTroubles() []string {
 }
 
 func (a *App) clockTrouble() []string {
+	if skew := a.store.Skew(); skew.Abs() > clockTolerance {
+		return []string{fmt.Sprintf("clock: this host's is %s, whose time counts", apart(skew))}
+	}
 	if ahead := a.clock.Ahead(); ahead > clockTolerance {
 		return []string{fmt.Sprintf("clock: the wall clock was set back; time goes on %s ahead of it, so that no grant lasts longer", ahead)}
 	}
@@ -109,7 +114,7 @@ func (a *App) status(ctx context.Context) client.Status {
 	s := client.Status{
 		Version: a.Version, Replica: a.replica, StartedAt: a.started, Now: a.clock.Now(), Database: a.database(),
 		Listen: a.Config.Listen, PublicURL: a.Config.URL(), MaxStaleness: a.Config.OnCall.MaxStaleness.String(),
-		Accounts: []client.AccountStatus{}, Warnings: append(append(a.warnings(ctx), a.accountTroubles()...), a.clockTrouble()...),
+		Accounts: []client.AccountStatus{}, Warnings: slices.Concat(a.warnings(ctx), a.accountTroubles(), a.roleTroubles(ctx), a.authorityTroubles(), a.clockTrouble()),
 	}
 	for _, st := range a.accounts.Status() {
 		account := client.AccountStatus{Name: st.Account, SyncedAt: st.LastSync, AgeSeconds: st.Age.Seconds()}
@@ -148,7 +153,18 @@ func (a *App) doctorDatabase(ctx context.Context) client.Finding {
 	return client.Finding{Check: "database", State: "ok", Text: a.database()}
 }
 
+// apart says how a clock differs from the database's, which is ahead of it by so much.
+func apart(skew time.Duration) string {
+	if skew < 0 {
+		return fmt.Sprintf("%s ahead of the database's", (-skew).Round(time.Second))
+	}
+	return fmt.Sprintf("%s behind the database's", skew.Round(time.Second))
+}
+
 func (a *App) doctorClock() client.Finding {
+	if skew := a.store.Skew(); skew.Abs() > clockTolerance {
+		return client.Finding{Check: "clock", State: "warning", Text: fmt.Sprintf("this host's is %s, whose time counts", apart(skew)), Cure: "set the clocks of both hosts right (NTP)"}
+	}
 	if ahead := a.clock.Ahead(); ahead > clockTolerance {
 		return client.Finding{Check: "clock", State: "warning", Text: fmt.Sprintf("the wall clock is %s behind the time that was already written down", ahead), Cure: "set the host's clock right (NTP)"}
 	}
@@ -156,15 +172,18 @@ func (a *App) doctorClock() client.Finding {
 }
 
 func (a *App) doctorAccounts(ctx context.Context) []client.Finding {
-	accounts := a.accounts.Status()
-	if len(accounts) == 0 {
+	if len(a.accounts.Status()) == 0 {
 		return []client.Finding{{Check: "pagerduty", State: "problem", Text: "no PagerDuty account is configured",
 			Cure: "apply a pagerduty_account; an example is in docs/how-to/pagerduty-account.md"}}
 	}
 	var out []client.Finding
-	for _, s := range accounts {
+	asked := map[string]error{}
+	for _, s := range a.accounts.Status() {
+		asked[s.Account] = a.diagnose(ctx, s.Account)
+	}
+	for _, s := range a.accounts.Status() { // as it is after asking
 		check := "pagerduty account " + s.Account
-		if err := a.diagnose(ctx, s.Account); err != nil {
+		if err := asked[s.Account]; err != nil {
 			out = append(out, problem(check, err, "check the api_token, the region and the network between here and PagerDuty"))
 			continue
 		}
@@ -177,6 +196,7 @@ func (a *App) doctorAccounts(ctx context.Context) []client.Finding {
 			out = append(out, client.Finding{Check: check, State: "warning", Text: m, Cure: "give the key the scope that is named, or leave that feature out"})
 		}
 		out = append(out, a.doctorSender(ctx, s.Account))
+		out = append(out, a.doctorSubdomain(ctx, s.Account)...)
 	}
 	return out
 }
@@ -226,6 +246,31 @@ func (a *App) doctorSender(ctx context.Context, account string) client.Finding {
 	return client.Finding{Check: check, State: "problem", Text: "the account is gone"}
 }
 
+// doctorSubdomain checks that the key is of the account that was meant, where that was said.
+func (a *App) doctorSubdomain(ctx context.Context, account string) []client.Finding {
+	check := "subdomain of account " + account
+	accounts, err := a.Engine.Accounts(ctx)
+	if err != nil {
+		return []client.Finding{problem(check, err, "")}
+	}
+	i := slices.IndexFunc(accounts, func(acc core.Account) bool { return acc.Name == account })
+	if i < 0 || accounts[i].Subdomain == "" {
+		return nil
+	}
+	c, err := a.accounts.Client(account)
+	if err != nil {
+		return []client.Finding{problem(check, err, "")}
+	}
+	got, err := c.Subdomain(ctx)
+	switch want := accounts[i].Subdomain; {
+	case err != nil:
+		return []client.Finding{problem(check, err, "")}
+	case got != want:
+		return []client.Finding{{Check: check, State: "problem", Text: fmt.Sprintf("the key is of %s.pagerduty.com, not of %s.pagerduty.com", got, want), Cure: "give the key of the account that is meant, or correct its subdomain"}}
+	}
+	return []client.Finding{{Check: check, State: "ok", Text: got + ".pagerduty.com"}}
+}
+
 func (a *App) doctorReviewer(ctx context.Context) client.Finding {
 	check, name := "on-call reviewer", a.Config.Annotations.Reviewer
 	dir, err := a.Engine.Directory(ctx)
@@ -241,22 +286,56 @@ func (a *App) doctorReviewer(ctx context.Context) client.Finding {
 
 // doctorRoles holds the PagerDuty names in roles against what PagerDuty has now.
 func (a *App) doctorRoles(ctx context.Context) []client.Finding {
-	dir, err := a.Engine.Directory(ctx)
-	if err != nil {
-		return []client.Finding{problem("roles", err, "")}
-	}
 	roster, err := a.accounts.Roster(ctx, "", time.Hour)
 	if err != nil {
 		return nil // said with the account
 	}
+	unknown, err := a.unknownNames(ctx, roster)
+	if err != nil {
+		return []client.Finding{problem("roles", err, "")}
+	}
 	var out []client.Finding
+	for _, u := range unknown {
+		out = append(out, client.Finding{Check: "role " + u.role, State: "problem", Text: "PagerDuty knows no " + u.names, Cure: "mend the annotation: sallyport edit role/" + u.role})
+	}
+	return out
+}
+
+// roleTroubles is what doctorRoles finds, by what is known of PagerDuty without asking: names
+// that could not be checked when their role was stored are held against it as soon as they can be.
+func (a *App) roleTroubles(ctx context.Context) []string {
+	atOnce, cancel := context.WithCancel(ctx)
+	cancel()
+	roster, _ := a.accounts.Roster(atOnce, "", math.MaxInt64)
+	if roster == nil {
+		return nil // nothing was read yet, which is said with the account
+	}
+	unknown, err := a.unknownNames(ctx, roster)
+	if err != nil {
+		return []string{"roles: " + err.Error()}
+	}
+	var out []string
+	for _, u := range unknown {
+		out = append(out, fmt.Sprintf("role %s: PagerDuty knows no %s, so that nobody is approved by it; mend it: sallyport edit role/%s", u.role, u.names, u.role))
+	}
+	return out
+}
+
+// unknownNames are the PagerDuty names in a role that PagerDuty does not know.
+type unknownNames struct{ role, names string }
+
+func (a *App) unknownNames(ctx context.Context, roster *core.Roster) (out []unknownNames, err error) {
+	dir, err := a.Engine.Directory(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range dir.RoleNames() {
 		role, _ := dir.Role(name)
 		if unknown := roster.Unknown(terms(a.Config).Names(role)); len(unknown) > 0 {
-			out = append(out, client.Finding{Check: "role " + name, State: "problem", Text: "PagerDuty knows no " + strings.Join(unknown, ", "), Cure: "mend the annotation: sallyport edit role/" + name})
+			out = append(out, unknownNames{name, strings.Join(unknown, ", ")})
 		}
 	}
-	return out
+	return out, nil
 }
 
 func (a *App) doctorTargets(ctx context.Context) []client.Finding {

@@ -46,6 +46,9 @@ func (a *App) probeDatabase(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		if err := a.store.CompareClock(ctx, a.Wall); err != nil && ctx.Err() == nil {
+			a.Log.WarnContext(ctx, "the clocks could not be compared", "error", err)
+		}
 		if now := a.store.Commits(); now != seen && a.probe.trouble() == nil {
 			seen = now
 			continue
@@ -78,11 +81,20 @@ func (a *App) watchProbe(to prometheus.Registerer) {
 	to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sallyport_database_writable", Help: "1 where the last write to the database went well.",
 	}, func() float64 {
-		if a.probe.trouble() != nil {
+		if a.probe.trouble() != nil || a.store.Reserve() == 0 {
 			return 0
 		}
 		return 1
 	}))
+	if a.store.Shared() {
+		to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sallyport_clock_skew_seconds", Help: "How far the database's clock, which counts, is ahead of this host's.",
+		}, func() float64 { return a.store.Skew().Seconds() }))
+		return
+	}
+	to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sallyport_disk_reserve_bytes", Help: "Room kept back for ends of access; 0 where the disk is full and only they are written.",
+	}, func() float64 { return float64(a.store.Reserve()) }))
 }
 
 // withCure is an error in words, with what to do about it.

@@ -43,6 +43,7 @@ func (a *App) Run(ctx context.Context, started func()) (err error) {
 	}
 	run(func() error { return a.jobs.Run(life) })
 	group.Go(func() { a.watchDocuments(life) })
+	group.Go(func() { a.watchAuthority(life) })
 	group.Go(func() { a.reconcileAtStart(life) })
 	group.Go(func() { a.probeDatabase(life) })
 	for _, d := range doors {
@@ -119,6 +120,7 @@ func (a *App) doors(ctx context.Context) (doors []door, err error) {
 		return doors, fmt.Errorf("listen on %s: %w", a.Config.Listen, err)
 	}
 	a.listens(l.Addr().String())
+	h.Hosts = a.hosts()
 	tcp := h.TCP()
 	if a.Demo != "" {
 		if !config.Loopback(a.Config.Listen) {
@@ -126,6 +128,9 @@ func (a *App) doors(ctx context.Context) (doors []door, err error) {
 		}
 		_, port, _ := net.SplitHostPort(a.address) // it is the listener's own
 		tcp = h.Demo(a.Demo, []string{a.address, "localhost:" + port})
+	}
+	if a.Demo == "" && a.authority.certificate != nil {
+		l = api.Secure(l, a.authority.certificate.TLS())
 	}
 	doors = append(doors, door{api.Strict(l), api.Server(tcp)})
 	if a.Config.MetricsAt == "" {
@@ -147,7 +152,7 @@ func (a *App) handlers() (*api.API, error) {
 	}
 	return api.New(api.Options{
 		Engine: a.Engine, Version: a.Version, Log: a.Log, Status: a.status, Doctor: a.doctor, Ready: a.ready,
-		Metrics: a.Metrics.Handler(),
+		Metrics: a.Metrics.Handler(), Certificate: a.verifyCertificate,
 		Console: web.Handler(web.Options{Engine: a.Engine, Now: a.clock.Now, Notice: notice, Caller: func(r *http.Request) engine.Actor {
 			caller, _ := api.Caller(r.Context())
 			return caller

@@ -66,6 +66,9 @@ func newSealKey(path string) error {
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
 		return fmt.Errorf("write a sealing key: %w", err)
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("make the folder of the sealing key: %w", err)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".seal-*") // for its owner only
 	if err != nil {
 		return fmt.Errorf("write a sealing key: %w", err)

@@ -210,6 +210,18 @@ func (f *fakeServer) revoke(r *http.Request) (any, error) {
 	return *g, nil
 }
 
+func (f *fakeServer) revokeRequest(r *http.Request) (any, error) {
+	req, err := f.named(r)
+	if err != nil {
+		return nil, err
+	}
+	for i := range req.Grants {
+		g := &req.Grants[i]
+		g.State, g.EndCause, g.EndedBy, g.EndedAt = "ended", "revoked", caller(r), then
+	}
+	return client.GrantPage{Items: req.Grants}, nil
+}
+
 func (f *fakeServer) extend(r *http.Request) (any, error) {
 	g, err := f.held(r)
 	if err != nil {

@@ -61,6 +61,7 @@ func (f *fakeServer) routes() http.Handler {
 	handle("GET /v1/grants/{id}", f.grant)
 	handle("POST /v1/grants/{id}/revoke", f.revoke)
 	handle("POST /v1/grants/{id}/extend", f.extend)
+	handle("POST /v1/requests/{id}/revoke", f.revokeRequest)
 	handle("GET /v1/check", f.check)
 	handle("GET /v1/entitlements/{target}", f.entitlements)
 	handle("GET /v1/drift", f.drift)

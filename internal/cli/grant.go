@@ -107,28 +107,59 @@ func (s *shell) grantPage(g client.Grant) {
 }
 
 func (s *shell) grantRevoke() *cobra.Command {
-	var reason string
+	var reason, request string
 	c := &cobra.Command{
-		Use:               "revoke ID",
-		Aliases:           []string{"rm"},
-		Short:             "End a grant now",
-		Long:              "End a grant now. Access is taken from the target and the target is read back; until then the grant is \"ending\".",
-		Example:           `  sallyport grant revoke gr_7q2m --reason "the incident is over"`,
-		Args:              takes("ID"),
+		Use:     "revoke ID | --request ID",
+		Aliases: []string{"rm"},
+		Short:   "End a grant now, or everything that a request earned",
+		Long:    "End a grant now. Access is taken from the target and the target is read back; until then the grant is \"ending\".\nWith --request everything that the request earned ends, all of it or nothing.",
+		Example: `  sallyport grant revoke gr_7q2m --reason "the incident is over"
+  sallyport grant revoke --request req_7q2m`,
+		Args: func(c *cobra.Command, args []string) error {
+			if request == "" {
+				return takes("ID (or --request ID)")(c, args)
+			}
+			if len(args) > 0 {
+				return misuse("a grant and --request are two things to revoke").WithHint("name one of them")
+			}
+			return nil
+		},
 		ValidArgsFunction: s.completing(grantIDs("active")),
 		RunE: s.calling(func(ctx context.Context, c *client.Client, args []string) error {
+			if request != "" {
+				return s.revokeRequest(ctx, c, request, reason)
+			}
 			g, err := c.Revoke(ctx, args[0], reason)
 			if err != nil {
 				return err
 			}
 			return s.show(g, func() error {
-				s.sayf("grant %s of %s on %s is %s\n", g.ID, g.User, g.Entitlement, g.State)
+				s.sayGrant(g)
 				return nil
 			})
 		}),
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why")
+	c.Flags().StringVar(&request, "request", "", "end everything that this request earned")
+	s.completeFlag(c, "request", requestIDs("approved"))
 	return s.reading(c)
+}
+
+func (s *shell) revokeRequest(ctx context.Context, c *client.Client, id, reason string) error {
+	page, err := c.RevokeRequest(ctx, id, reason)
+	if err != nil {
+		return err
+	}
+	return s.show(list(page.Items), func() error {
+		for _, g := range page.Items {
+			s.sayGrant(g)
+		}
+		return nil
+	})
+}
+
+func (s *shell) sayGrant(g client.Grant) {
+	s.sayf("grant %s of %s on %s is %s\n", g.ID, g.User, g.Entitlement, g.State)
 }
 
 func (s *shell) grantExtend() *cobra.Command {

@@ -8,7 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-func TestNothingThatATerminalActsOnIsShown(t *testing.T) {
+func TestB072NothingThatATerminalActsOnIsShown(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain":                              "plain",
 		"Zoë 日本 👩‍🚒":                         "Zoë 日本 👩‍🚒",

@@ -55,7 +55,7 @@ func (s *shell) requestPage(r client.Request) error {
 	}
 	s.facts("ID", r.ID, "User", r.User, "Asked by", author, "Roles", strings.Join(r.Roles, ", "), "Resources", strings.Join(r.Resources, ", "),
 		"Reason", r.Reason, "Status", r.State, "For", duration(r.Duration), "Created", stamp(r.CreatedAt), "Starts", start,
-		"Expires", expires, "Extends", r.Extends)
+		"Expires", expires, "Extends", r.Extends, "Suggested reviewers", strings.Join(r.Suggested, ", "))
 	s.annotationLines(r.Annotations)
 	s.thresholdLines(r)
 	if r.Decision != nil {
@@ -154,6 +154,9 @@ func dutyText(e client.Evidence) string {
 	}
 	if !e.End.IsZero() {
 		fmt.Fprintf(&b, ", until %s", stamp(e.End))
+	}
+	if !e.FirstSeen.IsZero() {
+		fmt.Fprintf(&b, ", a new duty: first seen %s", stamp(e.FirstSeen))
 	}
 	fmt.Fprintf(&b, " (PagerDuty %s, asked %s)", e.Account, e.FetchedAt.UTC().Format("02 Jan 06 15:04:05 UTC"))
 	return b.String()

@@ -26,6 +26,7 @@ type Config struct {
 	OnCall      OnCall
 	Annotations Annotations
 	Defaults    Defaults
+	TLS         TLS
 	LocalAdmin  bool // the Unix socket in Data acts as the administrator
 	Auth        Auth
 	Log         Log
@@ -41,8 +42,9 @@ type Egress struct {
 
 // OnCall says how fresh on-call data is.
 type OnCall struct {
-	MaxStaleness time.Duration // the age up to which it may approve
-	SyncEvery    time.Duration
+	MaxStaleness   time.Duration // the age up to which it may approve
+	SyncEvery      time.Duration
+	MinOverrideAge time.Duration // from which a duty that was not planned approves
 }
 
 // Annotations are the names that the on-call reviewer goes by.
@@ -57,6 +59,11 @@ type Defaults struct {
 	Duration time.Duration // of access
 	Pending  time.Duration // until a request nobody decided expires
 	Grace    time.Duration // after a shift before access that is bound to it ends
+}
+
+// TLS is the certificate that the server shows.
+type TLS struct {
+	Cert, Key string // files in PEM; empty: by the server's own authority
 }
 
 // Auth is how callers prove who they are.
@@ -138,7 +145,11 @@ func (c Config) URL() string {
 	if c.PublicURL != "" {
 		return strings.TrimSuffix(c.PublicURL, "/")
 	}
-	return "http://" + c.Listen
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err == nil && Loopback(c.Listen) && host != "" {
+		return "http://localhost:" + port
+	}
+	return "https://" + c.Listen
 }
 
 // Check says what is wrong with settings as a whole. Load calls it; call it again after changing one.
@@ -154,6 +165,9 @@ func (c Config) Check() error {
 	if c.Data == "" {
 		return core.Errorf(core.Invalid, "data is empty").WithHint("name a folder that only the server may read")
 	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		return core.Errorf(core.Invalid, "one of tls.cert and tls.key is set and the other is not").WithHint("set both, or neither for a certificate by the server's own authority")
+	}
 	if c.Operations.Account != "" && c.Operations.Service == "" {
 		return core.Errorf(core.Invalid, "operations.account is set and operations.service is not").
 			WithHint("name the PagerDuty service that is paged when access cannot be removed")
@@ -164,8 +178,8 @@ func (c Config) Check() error {
 // Notes returns what an operator should know about valid settings.
 func (c Config) Notes() []string {
 	var notes []string
-	if !Loopback(c.Listen) {
-		notes = append(notes, fmt.Sprintf("listen %s can be reached from other machines: it shows them its health and nothing else until there are identities", c.Listen))
+	if !Loopback(c.Listen) && c.PublicURL == "" {
+		notes = append(notes, fmt.Sprintf("listen %s can be reached from other machines, and public_url is not set: links lead to that address", c.Listen))
 	}
 	if c.Operations.Service == "" {
 		notes = append(notes, "operations.service is not set: nobody is paged when access cannot be removed")

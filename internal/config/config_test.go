@@ -34,7 +34,7 @@ func TestWithoutAFileEverythingHasItsDefault(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if got.URL() != "http://127.0.0.1:7373" {
+	if got.URL() != "http://localhost:7373" {
 		t.Error(got.URL())
 	}
 }
@@ -108,6 +108,10 @@ func TestAFileSetsEverything(t *testing.T) {
 	if got.URL() != "https://sallyport.example.com" {
 		t.Error(got.URL())
 	}
+	if notes := got.Notes(); len(notes) != 0 {
+		t.Errorf("%q", notes)
+	}
+	got.PublicURL = ""
 	if notes := got.Notes(); len(notes) != 1 || !strings.HasPrefix(notes[0], "listen 0.0.0.0:80 can be reached from other machines") {
 		t.Errorf("%q", notes)
 	}
@@ -156,7 +160,8 @@ func TestWhatIsWrongStopsTheStart(t *testing.T) {
 		{"database", "database: mysql://root:c4n4ry@db/x\n", "", `database at FILE:1 must be empty or a postgres:// URL`},
 		{"database of noise", "database: '://c4n4ry'\n", "", `database at FILE:1 must be empty or a postgres:// URL`},
 		{"operations", "operations: {account: main}\n", "", `operations.account is set and operations.service is not`},
-		{"tls", "tls: {cert: a, key: b}\n", "", `tls.cert at FILE:1 is not supported by this version`},
+		{"tls", "tls: {client_ca: a}\n", "", `tls.client_ca at FILE:1 is not supported by this version`},
+		{"half of tls", "tls: {cert: a}\n", "", `one of tls.cert and tls.key is set and the other is not`},
 		{"oidc", "auth:\n  oidc: {issuer: https://i.example}\n", "", `auth.oidc at FILE:2 is not supported by this version`},
 		{"checkpoints", "audit: {checkpoint_to: [a]}\n", "", `audit.checkpoint_to at FILE:1 is not supported by this version`},
 		{"checkpoints in a variable", "", "SALLYPORT_AUDIT_CHECKPOINT_EVERY=1h", `audit.checkpoint_every in SALLYPORT_AUDIT_CHECKPOINT_EVERY is not supported by this version`},

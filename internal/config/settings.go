@@ -54,20 +54,27 @@ func splitList(v string) []string {
 // not honoured by this version: it is refused when it is given.
 func settings() []setting {
 	return []setting{
-		str("listen", "127.0.0.1:7373", "Where the API and the console listen. Loopback by default; elsewhere the\nserver shows its health and nothing else until there are identities.",
+		str("listen", "127.0.0.1:7373", "Where the API and the console listen, by TLS. On loopback plain HTTP is answered as\nwell, so that browsers on this host need no certificate.",
 			func(c *Config) *string { return &c.Listen }, checkListen),
-		str("public_url", "", "Where people reach the server, for links in incidents. Default: http:// and listen.",
+		str("public_url", "", "Where people reach the server, for links and sign-in. Default: http://localhost\nand the port of listen on loopback, else https:// and listen.",
 			func(c *Config) *string { return &c.PublicURL }, checkURL),
 		str("data", "", "The folder of the database, the socket and keys.\nDefault: $XDG_STATE_HOME/sallyport, or ~/.local/state/sallyport.",
 			func(c *Config) *string { return &c.Data }, notEmpty),
 		str("database", "", "Empty: SQLite in data. Several servers share a PostgreSQL:\npostgres://sallyport@db.example.com/sallyport?sslmode=verify-full",
 			func(c *Config) *string { return (*string)(&c.Database) }, checkDatabase).secret(),
-		refused("tls.cert", text), refused("tls.key", text), refused("tls.client_ca", text),
+		str("tls.cert", "", "The certificate that the server shows, and its key: files in PEM, taken over when they\nchange. Default: by the server's own certificate authority.",
+			func(c *Config) *string { return &c.TLS.Cert }, notEmpty),
+		str("tls.key", "", "The key of tls.cert.",
+			func(c *Config) *string { return &c.TLS.Key }, notEmpty),
+		refused("tls.client_ca", text),
 
 		dur("oncall.max_staleness", "60s", "An automatic approval rests on on-call data no older than this (at most 120s).",
 			func(c *Config) *time.Duration { return &c.OnCall.MaxStaleness }, time.Second, 120*time.Second),
 		dur("oncall.sync_every", "30s", "How often PagerDuty is asked for everyone's duties.",
 			func(c *Config) *time.Duration { return &c.OnCall.SyncEvery }, time.Second, time.Hour),
+
+		dur("oncall.min_override_age", "0s", "How old a duty must be that appeared in PagerDuty without having been planned (an\noverride, an edited schedule) before it is approved. Until then people decide.\n0s: it counts at once, and is only marked.",
+			func(c *Config) *time.Duration { return &c.OnCall.MinOverrideAge }, 0, 4*time.Hour),
 
 		list("annotations.notify_service", "pagerduty_notify_service", "Role annotations that name PagerDuty services to open an incident on.",
 			func(c *Config) *[]string { return &c.Annotations.NotifyService }),

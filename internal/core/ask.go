@@ -118,6 +118,7 @@ func (d *Directory) newRequest(id string, ask *Ask, terms Terms, now time.Time) 
 	if err := a.setRules(&r); err != nil {
 		return Request{}, err
 	}
+	a.setSuggested(&r)
 	return r, nil
 }
 
@@ -253,6 +254,22 @@ func (a *asking) setRules(r *Request) error {
 		r.Annotations = mergeAnnotations(r.Annotations, annotations)
 	}
 	return nil
+}
+
+// setSuggested collects the reviewers whom the roles that lead to what is asked for suggest.
+func (a *asking) setSuggested(r *Request) {
+	for h, c := range a.held {
+		for i := range a.roles {
+			if a.way(h, i)&a.kind() == 0 {
+				continue
+			}
+			for _, name := range c.Allow.Request.SuggestedReviewers {
+				if !slices.Contains(r.Suggested, name) {
+					r.Suggested = append(r.Suggested, name)
+				}
+			}
+		}
+	}
 }
 
 // checkText refuses what could make a text say something else than it seems to: broken

@@ -73,6 +73,23 @@ func (c *roleCheck) compile() {
 	c.expression("deny.review_requests.where", compiled.denyReview.where)
 }
 
+// UnknownRoles warns of roles that a role names literally in its requests and that do not
+// exist. They may be made later; until then they are most likely misspelt.
+func (d *Directory) UnknownRoles(r Role) (warnings []string) {
+	names := slices.Concat(r.Allow.Request.Roles, r.Allow.Request.SearchAsRoles)
+	for _, name := range names {
+		if _, there := d.Role(name); there || strings.ContainsAny(name, "*^${}") {
+			continue
+		}
+		text := fmt.Sprintf("role %s: allow.request: there is no role %q", r.Name, name)
+		if near := Nearest(name, d.RoleNames()); near != "" {
+			text += fmt.Sprintf("; did you mean %q?", near)
+		}
+		warnings = append(warnings, text)
+	}
+	return warnings
+}
+
 func hintFor(field string, err error) string {
 	var parse *predicate.ParseError
 	switch {
@@ -152,6 +169,9 @@ func (c *roleCheck) request() {
 		}
 	}
 	o := c.role.Options
+	if o.RequestAccess == "always" {
+		c.warn("options.request_access", "always has no effect yet: nobody signs in here, so that nothing is asked for by itself")
+	}
 	if !slices.Contains([]string{"", "optional", "denied", "always", "reason"}, o.RequestAccess) {
 		c.refuse("options.request_access", "write optional, denied, always or reason", "%q is not known", o.RequestAccess)
 	}

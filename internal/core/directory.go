@@ -27,6 +27,7 @@ type compiledRole struct {
 	Role
 	request, denyRequest         nameSet
 	review, denyReview           compiledReview
+	impersonate, denyImpersonate impersonation
 	annotations, denyAnnotations []annotation
 	thresholds                   []Threshold // never empty
 }
@@ -90,6 +91,8 @@ func compileRole(r Role, wheres, filters map[string]*predicate.Expr, report func
 	c.denyRequest = newNameSet(r.Deny.Request.Roles, r.Deny.Request.ClaimsToRoles, under("deny.request"))
 	c.review = newCompiledReview(r.Allow.Review, wheres, under("allow.review_requests"))
 	c.denyReview = newCompiledReview(r.Deny.Review, wheres, under("deny.review_requests"))
+	c.impersonate = newImpersonation(r.Allow.Impersonate, under("allow.impersonate"))
+	c.denyImpersonate = newImpersonation(r.Deny.Impersonate, under("deny.impersonate"))
 	c.annotations = compileAnnotations(r.Allow.Request.Annotations)
 	c.denyAnnotations = compileAnnotations(r.Deny.Request.Annotations)
 	return c
@@ -142,6 +145,17 @@ func (d *Directory) Role(name string) (Role, bool) {
 
 // RoleNames returns the names of all roles, sorted. The caller must not change the list.
 func (d *Directory) RoleNames() []string { return d.names }
+
+// Locked returns the names of the users who are locked.
+func (d *Directory) Locked() []string {
+	var out []string
+	for _, u := range d.list {
+		if u.Locked {
+			out = append(out, u.Name)
+		}
+	}
+	return out
+}
 
 // user returns a user who may act: one that exists and is not locked.
 func (d *Directory) user(name string) (*User, error) {

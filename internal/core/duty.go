@@ -13,6 +13,10 @@ type Duty struct {
 	Level            int    // escalation level, from 1; 0 where there is no escalation policy
 	Schedule         string // id; empty for people on a policy directly
 	Start, End       time.Time
+	// FirstSeen is when the duty was first seen, where PagerDuty had not announced it although it
+	// was asked about that time before: somebody made it shortly before or after its start, by
+	// an override or an edit. Zero: it was announced, or was there before anybody looked.
+	FirstSeen time.Time
 }
 
 // Covers reports whether the duty holds at an instant.
@@ -42,6 +46,7 @@ type Evidence struct {
 	Schedule         string // name; empty for people on the policy directly
 	Start, End       time.Time
 	FetchedAt        time.Time
+	FirstSeen        time.Time // the duty's
 }
 
 // A Named is a PagerDuty thing with its id and name.

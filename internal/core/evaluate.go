@@ -23,7 +23,8 @@ type EvaluateInput struct {
 	Rosters  map[string]RosterAnswer // by account
 	Reviewer string                  // the name the review would be given by
 	MayNot   error                   // why the reviewer may not review this request; nil if it may
-	MaxAge   time.Duration           // of duties that an approval may rest on
+	MaxAge   time.Duration           // of the answer that an approval may rest on
+	MinAge   time.Duration           // of a duty that was made on the spot; zero: it counts at once
 }
 
 // Evaluate is the on-call reviewer: it says whether on-call status approves a request, and why.
@@ -104,6 +105,9 @@ func (ev *Evaluation) look(in *EvaluateInput, rule *ApprovalRule, now time.Time)
 		ev.say("on call", false, "%s is not on call for %s (%s, asked %s ago)", in.Request.User, rule.OnCall, rule.Origin, now.Sub(roster.FetchedAt).Round(time.Second))
 		return false, false
 	}
+	if evidence = ev.ripe(in, evidence, now); len(evidence) == 0 {
+		return false, false
+	}
 	if ev.Evidence == nil {
 		ev.Evidence = evidence[:0] // usually all of it is new
 	}
@@ -117,6 +121,20 @@ func (ev *Evaluation) look(in *EvaluateInput, rule *ApprovalRule, now time.Time)
 	}
 	return true, false
 }
+
+// ripe leaves out duties that were made too short a time ago for an approval to rest on them.
+func (ev *Evaluation) ripe(in *EvaluateInput, evidence []Evidence, now time.Time) []Evidence {
+	return slices.DeleteFunc(evidence, func(e Evidence) bool {
+		if e.FirstSeen.IsZero() || now.Sub(e.FirstSeen) >= in.MinAge {
+			return false
+		}
+		ev.say("new duty", false, "%s is on call by a duty that was made on the spot, an override or an edit that PagerDuty first showed at %s: until %s people decide (%s)",
+			in.Request.User, clockTime(e.FirstSeen), clockTime(e.FirstSeen.Add(in.MinAge)), e)
+		return true
+	})
+}
+
+func clockTime(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
 
 // identify finds the PagerDuty user who is the requester.
 func identify(in *EvaluateInput, roster *Roster) (PagerUser, string) {
@@ -235,7 +253,11 @@ func (e *Evidence) appendTo(b []byte) []byte {
 	b = append(b, " (PagerDuty asked at "...)
 	from := len(b)
 	b = appendTime(b, e.FetchedAt)
-	return append(append(b[:from], b[len(b)-9:len(b)-1]...), ')') // 15:04:05
+	b = append(append(b[:from], b[len(b)-9:len(b)-1]...), ')') // 15:04:05
+	if !e.FirstSeen.IsZero() {
+		b = append(append(b, "; a new duty: PagerDuty first showed it at "...), clockTime(e.FirstSeen)...)
+	}
+	return b
 }
 
 // appendTime appends a moment as 2026-03-01T15:04:05Z, the one form that package time writes fast.

@@ -43,6 +43,7 @@ type Request struct {
 	Evaluation  Evaluation // the newest answer of the on-call reviewer
 	Decision    *Decision  // nil while pending
 	Extends     string     // the grant that this request would lengthen; empty for new access
+	Suggested   []string   // reviewers whom the granting roles suggest; they need not be able to review
 }
 
 // An ApprovalRule is one way for the on-call reviewer to approve: the annotations of one

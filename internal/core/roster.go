@@ -171,7 +171,7 @@ func (r *Roster) OnCall(userID string, at time.Time) []Duty {
 
 // Describe names a duty's parts, as they go into evidence. service may be empty.
 func (r *Roster) Describe(d Duty, service string) Evidence {
-	e := Evidence{Account: r.Account, Service: service, Level: d.Level, Start: d.Start, End: d.End, FetchedAt: r.FetchedAt}
+	e := Evidence{Account: r.Account, Service: service, Level: d.Level, Start: d.Start, End: d.End, FetchedAt: r.FetchedAt.Truncate(time.Microsecond), FirstSeen: d.FirstSeen}
 	if p, ok := r.people[d.UserID]; ok {
 		e.User = p.label
 	}

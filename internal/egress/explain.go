@@ -34,7 +34,7 @@ func explain(err error, host string) error {
 	case errors.As(err, &dns):
 		return because(err, core.Unavailable, "the name "+host+" cannot be resolved: the name server fails", "ask this machine's name server for it: getent hosts "+host)
 	case errors.As(err, &op) && op.Op == "proxyconnect":
-		return because(err, core.Unavailable, "the proxy on the way to "+host+" does not answer", "see HTTPS_PROXY and NO_PROXY in the server's environment")
+		return because(err, core.Unavailable, "the proxy "+dialled(op)+"on the way to "+host+" does not answer", "see HTTPS_PROXY and NO_PROXY in the server's environment")
 	case errors.As(err, &op) && op.Op == "dial" && op.Timeout():
 		return because(err, core.Unavailable, host+" took no connection within "+dialTime.String(), "is there a firewall on the way?")
 	}
@@ -77,4 +77,13 @@ func validity(c *x509.Certificate, host string) string {
 		return "the certificate of " + host + " has expired"
 	}
 	return "the certificate of " + host + " is valid from " + c.NotBefore.UTC().Format(time.RFC3339) + " to " + c.NotAfter.UTC().Format(time.RFC3339) + " only"
+}
+
+// dialled is the address of a proxy that takes no connection, and a space; empty where it is not known.
+func dialled(op *net.OpError) string {
+	var dial *net.OpError
+	if errors.As(op.Err, &dial) && dial.Addr != nil {
+		return dial.Addr.String() + " "
+	}
+	return ""
 }

@@ -2,9 +2,7 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/sallyport/sallyport/internal/core"
 	"github.com/sallyport/sallyport/internal/manifest"
@@ -25,6 +23,9 @@ func (e *Engine) Apply(ctx context.Context, a Actor, items []manifest.Item, dryR
 	var out []Applied
 	err := e.write(ctx, func(tx *txn) error {
 		out = nil
+		if onlyLocks(items) {
+			tx.Vital()
+		}
 		before, err := e.dir(tx)
 		if err != nil {
 			return err
@@ -63,6 +64,9 @@ func (e *Engine) Apply(ctx context.Context, a Actor, items []manifest.Item, dryR
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := e.expelLocked(ctx); err != nil {
+		e.Log.Warn("not all access of locked users could be ended yet; the next sweep goes on", "error", err)
 	}
 	if e.DocumentsChanged != nil {
 		e.DocumentsChanged(ctx)
@@ -146,7 +150,8 @@ func (e *Engine) follow(tx *txn, a Actor, applied Applied) error {
 	if !u.Locked {
 		return nil
 	}
-	return e.expel(tx, a, u.Name, core.EndLocked)
+	_, err = e.expel(tx, a, u.Name, core.EndLocked)
+	return err
 }
 
 // unpin clears a user's matches with PagerDuty users.
@@ -173,69 +178,54 @@ func (e *Engine) unpin(tx *txn, a Actor, user string) error {
 	return nil
 }
 
-// expel ends everything that a user has or has asked for, and every session of theirs.
-func (e *Engine) expel(tx *txn, a Actor, user string, cause core.EndCause) error {
-	if err := tx.dismiss(a, user, cause, cause == core.EndUserRemoved); err != nil {
-		return err
-	}
-	held, err := tx.Grants(GrantQuery{User: user, States: heldStates, Limit: unlimited})
-	if err != nil {
-		return err
-	}
-	for _, g := range held {
-		if err := e.over(tx, a, g, cause, ""); err != nil {
+// Delete removes a document. What is still needed stays, and the error says by whom.
+func (e *Engine) Delete(ctx context.Context, a Actor, kind, name string) error {
+	for more := true; more; {
+		err := e.write(ctx, func(tx *txn) (err error) {
+			more, err = e.remove(tx, a, kind, name)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
-	open, err := tx.Requests(RequestQuery{User: user, State: core.Pending, Limit: unlimited})
-	if err != nil {
-		return err
-	}
-	for _, r := range open {
-		text := fmt.Sprintf("%s was %s", user, strings.ReplaceAll(string(cause), "user_", ""))
-		if err := e.finish(tx, a, end(r, core.Cancelled, a.Name(), text, tx)); err != nil {
-			return err
-		}
+	if e.DocumentsChanged != nil {
+		e.DocumentsChanged(ctx)
 	}
 	return nil
 }
 
-// Delete removes a document. What is still needed stays, and the error says by whom.
-func (e *Engine) Delete(ctx context.Context, a Actor, kind, name string) error {
-	err := e.write(ctx, func(tx *txn) error {
-		if err := e.mayIn(tx, a, kind, "delete"); err != nil {
-			return err
-		}
-		if err := e.guardDelete(tx, a, kind); err != nil {
-			return err
-		}
-		if isBuiltin(kind, name) {
-			return core.Errorf(core.Refused, "role %s is built in and cannot be deleted", name).WithHint("it can be changed: sallyport edit role/%s", name)
-		}
-		old, err := tx.Document(kind, name)
-		if err != nil {
-			return err
-		}
-		if err := e.neededBy(tx, kind, name); err != nil {
-			return err
-		}
-		if kind == "user" {
-			if err := e.expel(tx, a, name, core.EndUserRemoved); err != nil {
-				return err
-			}
-			if err := e.unpin(tx, a, name); err != nil {
-				return err
-			}
-		}
-		if err := tx.DeleteDocument(kind, name); err != nil {
-			return err
-		}
-		return tx.audit(a, "resource.delete", kind+"/"+name, detail{"before": old.Body})
-	})
-	if err == nil && e.DocumentsChanged != nil {
-		e.DocumentsChanged(ctx)
+// remove removes a document in one transaction. A user who has too much for one stays until
+// enough of it is ended, and more says that there is.
+func (e *Engine) remove(tx *txn, a Actor, kind, name string) (more bool, err error) {
+	if err := e.mayIn(tx, a, kind, "delete"); err != nil {
+		return false, err
 	}
-	return err
+	if err := e.guardDelete(tx, a, kind); err != nil {
+		return false, err
+	}
+	if isBuiltin(kind, name) {
+		return false, core.Errorf(core.Refused, "role %s is built in and cannot be deleted", name).WithHint("it can be changed: sallyport edit role/%s", name)
+	}
+	old, err := tx.Document(kind, name)
+	if err != nil {
+		return false, err
+	}
+	if err := e.neededBy(tx, kind, name); err != nil {
+		return false, err
+	}
+	if kind == "user" {
+		if more, err = e.expel(tx, a, name, core.EndUserRemoved); err != nil || more {
+			return more, err
+		}
+		if err := e.unpin(tx, a, name); err != nil {
+			return false, err
+		}
+	}
+	if err := tx.DeleteDocument(kind, name); err != nil {
+		return false, err
+	}
+	return false, tx.audit(a, "resource.delete", kind+"/"+name, detail{"before": old.Body})
 }
 
 func isBuiltin(kind, name string) bool {

@@ -64,7 +64,7 @@ func (e *Engine) unknown(roster *core.Roster, d core.Document) []string {
 func (e *Engine) check(tx *txn, dir *core.Directory, d core.Document, asked pagerDutyWord) (warnings []string, err error) {
 	switch d.Kind {
 	case "role":
-		return e.checkRole(tx, d, asked)
+		return e.checkRole(tx, dir, d, asked)
 	case "user":
 		return e.checkUser(dir, d)
 	case "target":
@@ -80,7 +80,7 @@ func (e *Engine) check(tx *txn, dir *core.Directory, d core.Document, asked page
 	}
 }
 
-func (e *Engine) checkRole(tx *txn, d core.Document, asked pagerDutyWord) ([]string, error) {
+func (e *Engine) checkRole(tx *txn, dir *core.Directory, d core.Document, asked pagerDutyWord) ([]string, error) {
 	role, err := manifest.Role(d)
 	if err != nil {
 		return nil, err
@@ -93,11 +93,12 @@ func (e *Engine) checkRole(tx *txn, d core.Document, asked pagerDutyWord) ([]str
 		return nil, err
 	}
 	warnings = append(warnings, e.Terms.Misspelt(role)...)
+	warnings = append(warnings, dir.UnknownRoles(role)...)
 	rule := e.Terms.Names(role)
 	switch {
 	case rule.Empty():
 	case asked.err != nil:
-		warnings = append(warnings, "the PagerDuty names in role "+role.Name+" could not be checked: "+asked.err.Error())
+		warnings = append(warnings, "the PagerDuty names in role "+role.Name+" could not be checked: "+asked.err.Error()+"; once they can be, sallyport status names those that PagerDuty does not know")
 	case asked.roster != nil:
 		if unknown := e.unknown(asked.roster, d); len(unknown) > 0 {
 			return nil, core.Errorf(core.Invalid, "role %s names what PagerDuty does not know: %s", role.Name, strings.Join(unknown, ", ")).

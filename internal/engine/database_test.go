@@ -54,6 +54,8 @@ func (silence) Roster(context.Context, string, time.Duration) (*core.Roster, err
 	return nil, core.Errorf(core.Unavailable, "nobody there")
 }
 
+func (silence) AtHand(string) *core.Roster { return nil }
+
 func openSQLite(t *testing.T) *store.Store {
 	t.Helper()
 	first, err := firstFile()

@@ -37,7 +37,8 @@ func (e *Engine) Decide(ctx context.Context, id string) error {
 		if ev.Outcome == core.OutcomeWait {
 			waiting = ev.Reasons[len(ev.Reasons)-1].Text
 		}
-		return e.record(tx, r, ev, pins)
+		_, err = e.record(tx, r, ev, pins)
+		return err
 	})
 	if err == nil && waiting != "" {
 		return core.Errorf(core.Unavailable, "request %s waits for PagerDuty: %s", id, waiting)
@@ -61,7 +62,7 @@ func (e *Engine) evaluate(v View, r core.Request, answers map[string]core.Roster
 	if err != nil {
 		return core.Evaluation{}, nil, err
 	}
-	in := core.EvaluateInput{Request: r, Rosters: answers, Reviewer: e.Reviewer, MaxAge: e.MaxStale,
+	in := core.EvaluateInput{Request: r, Rosters: answers, Reviewer: e.Reviewer, MaxAge: e.MaxStale, MinAge: e.MinAge,
 		Pinned: map[string]string{}, Taken: map[string]string{}}
 	user, _ := dir.User(r.User)
 	in.Email = user.PagerDutyEmail()
@@ -112,24 +113,24 @@ func (e *Engine) pin(v View, user, email string, roster *core.Roster) (pin Pin, 
 }
 
 // record stores what the on-call reviewer found, and its review where it approves.
-func (e *Engine) record(tx *txn, r core.Request, ev core.Evaluation, pins []Pin) error {
+func (e *Engine) record(tx *txn, r core.Request, ev core.Evaluation, pins []Pin) (core.Request, error) {
 	for _, p := range pins {
 		if err := tx.PutPin(p); err != nil {
-			return err
+			return r, err
 		}
 		if err := tx.audit(engineActor, "user.match", "user/"+p.User, detail{"account": p.Account, "pagerduty_user": p.PagerDutyUserID, "email": p.Email}); err != nil {
-			return err
+			return r, err
 		}
 	}
 	if ev.Outcome != core.OutcomeApprove {
 		if sameFinding(r.Evaluation, ev) {
-			return nil
+			return r, nil
 		}
 		r.Evaluation = ev
 		if err := tx.audit(reviewerActor, "access_request.evaluate", "request/"+r.ID, detail{"outcome": ev.Outcome, "reasons": texts(ev.Reasons)}); err != nil {
-			return err
+			return r, err
 		}
-		return tx.PutRequest(r)
+		return r, tx.PutRequest(r)
 	}
 	r.Evaluation = ev
 	review := core.Review{Author: e.Reviewer, State: core.Approved, Reason: onCallReason(r, ev)}
@@ -161,6 +162,7 @@ func sameFinding(a, b core.Evaluation) bool {
 	checks := func(ev core.Evaluation) (out []core.Reason) {
 		for _, r := range ev.Reasons {
 			text, _, _ := strings.Cut(r.Text, ", asked ")
+			text, _, _ = strings.Cut(text, " (PagerDuty asked at ")
 			out = append(out, core.Reason{Check: r.Check, OK: r.OK, Text: text})
 		}
 		return out

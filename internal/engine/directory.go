@@ -84,8 +84,19 @@ func nouns[T any](v View, kind string, decode func(core.Document) (T, error)) ([
 
 // Directory returns the roles and users as they are now.
 func (e *Engine) Directory(ctx context.Context) (*core.Directory, error) {
+	var revision int64
+	err := e.Store.Glance(ctx, func(v View) (err error) {
+		revision, err = v.Revision()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if known := e.directory.Load(); known != nil && known.revision == revision {
+		return known.Directory, nil
+	}
 	var d *core.Directory
-	err := e.Store.Read(ctx, func(v View) (err error) {
+	err = e.Store.Read(ctx, func(v View) (err error) {
 		d, err = e.dir(v)
 		return err
 	})

@@ -23,16 +23,21 @@ type Options struct {
 	Targets Targets
 	Clock   Clock
 	Jobs    Jobs
-	Meter   Meter         // default: counts nothing
-	NewID   func() string // random, unguessable, without a prefix
-	Log     *slog.Logger  // default: discards
+	// Authority returns what issues certificates, or why there is nothing now: its keys cannot be
+	// opened. Default: there never is.
+	Authority func() (Authority, error)
+
+	Meter Meter         // default: counts nothing
+	NewID func() string // random, unguessable, without a prefix
+	Log   *slog.Logger  // default: discards
 
 	Terms      core.Terms
 	Reviewer   string        // the user as whom the on-call reviewer reviews; default "access-plugin"
 	MaxStale   time.Duration // of on-call data that an approval may rest on; default 60 s
+	MinAge     time.Duration // of a duty that was made on the spot, before an approval may rest on it
 	PublicURL  string        // for links in incidents
-	SessionTTL time.Duration // of a session in a browser; default 12 h
 	Replica    string        // names this process among the replicas; default: NewID()
+	SessionTTL time.Duration // of a session in a browser; default 12 h
 
 	CheckTarget      func(core.Target) error // refuses settings that a connector does not know; default: takes all
 	DocumentsChanged func(context.Context)   // called after documents changed; default: nobody is
@@ -56,6 +61,8 @@ type Engine struct {
 	keys      keyLock
 	bell      bell
 	offCall   offCallWatch
+	expelled  atomic.Int64 // the revision whose locked users have nothing left
+	taken     justTaken
 }
 
 // New returns an engine.
@@ -81,6 +88,11 @@ func New(o Options) *Engine {
 	if o.MayHaveToken == nil {
 		o.MayHaveToken = func(string) bool { return false }
 	}
+	if o.Authority == nil {
+		o.Authority = func() (Authority, error) {
+			return nil, core.Errorf(core.Unavailable, "this server issues no certificates")
+		}
+	}
 	if o.Replica == "" {
 		o.Replica = o.NewID()
 	}
@@ -102,6 +114,7 @@ type txn struct {
 	wake  time.Time
 	count []func()        // tell the meter
 	known *knownDirectory // compiled from what this transaction sees
+	taken []Holding       // with their first grant
 	rest  map[string]bool // what is to be rung, unless something of it is yet to come; see bell
 }
 
@@ -147,7 +160,7 @@ func (t *txn) wakeAt(at time.Time) {
 func (e *Engine) write(ctx context.Context, fn func(*txn) error) error {
 	var t *txn
 	err := e.Store.Write(ctx, func(tx Tx) error {
-		t = &txn{Tx: tx, now: e.Clock.Now(), rest: map[string]bool{}} // anew, as a transaction may be tried again
+		t = &txn{Tx: tx, now: e.Clock.Now().Truncate(time.Microsecond), rest: map[string]bool{}} // anew, as a transaction may be tried again
 		return fn(t)
 	})
 	if err != nil {
@@ -158,6 +171,9 @@ func (e *Engine) write(ctx context.Context, fn func(*txn) error) error {
 	}
 	for _, told := range t.count {
 		told()
+	}
+	if len(t.taken) > 0 {
+		e.taken.put(t.taken)
 	}
 	for _, j := range t.jobs {
 		e.Jobs.Kick(j)

@@ -44,6 +44,9 @@ func (e *Engine) grant(tx *txn, r core.Request) error {
 	if !firstAt.IsZero() && !tx.now.Before(firstAt.Add(e.Terms.MaxGlobal)) {
 		never = fmt.Sprintf("this access was lengthened since %s, and %s is the most", firstAt.UTC().Format(time.RFC3339), e.Terms.MaxGlobal)
 	}
+	if u, ok := dir.User(r.User); !ok || u.Locked {
+		never = "user " + r.User + " was removed or locked before the access began"
+	}
 	for _, role := range r.Roles {
 		why := never
 		if _, ok := dir.Role(role); !ok {
@@ -88,15 +91,16 @@ func (e *Engine) begin(tx *txn, g core.Grant, why string) error {
 	}
 	if h.User == "" {
 		// Taken before anything is asked of the target: see settle.
-		h = Holding{Entitlement: g.Entitlement, Fresh: true, Owner: e.Replica, OwnedUntil: tx.now.Add(leaseTime)}
+		h = Holding{Entitlement: g.Entitlement, Fresh: true, Owner: e.Replica, OwnedUntil: tx.now.Add(leaseTime).Truncate(time.Microsecond)}
 		if err := tx.PutHolding(h); err != nil {
 			return err
 		}
+		tx.taken = append(tx.taken, h)
 	}
 	if err := tx.PutGrant(g); err != nil {
 		return err
 	}
-	return e.settleNow(tx, g.Entitlement)
+	return e.settleNow(tx, h)
 }
 
 // activate starts a grant's clock. The access itself has been seen on the target.

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -270,74 +269,6 @@ func TestAGrantIsRevokedByItsHolderOrByWhoMayUpdateGrantsAndByNobodyElse(t *test
 	}
 	if _, err := h.Revoke(t.Context(), admin, "gr_none", ""); core.KindOf(err) != core.NotFound {
 		t.Errorf("revoking what never was says %v", err)
-	}
-}
-
-func TestWhoIsLockedOrRemovedLosesEverythingAtOnce(t *testing.T) {
-	for name, expel := range map[string]func(h *harness){
-		"locked": func(h *harness) {
-			h.apply(`{kind: user, version: v2, metadata: {name: ann@example.com}, spec: {roles: [demo-role-requester, editor-requester], locked: true}}`)
-		},
-		"removed": func(h *harness) { h.must(h.Delete(h.t.Context(), admin, "user", "ann@example.com")) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := newHarness(t)
-			h.apply(`{kind: user, version: v2, metadata: {name: ann@example.com}, spec: {roles: [demo-role-requester, editor-requester]}}`)
-			active := h.ask("ann@example.com", "demo-role")
-			h.run()
-			waiting := h.ask("ann@example.com", "editor")
-			later := h.ask("ann@example.com", "demo-role", func(a *core.Ask) { a.StartAt = h.clock.Now().Add(30 * time.Minute) })
-			begun := h.ask("ann@example.com", "demo-role")
-			h.must(h.Decide(t.Context(), begun.ID)) // approved; the target was not asked yet
-			h.must(h.Decide(t.Context(), later.ID))
-			expel(h)
-			h.run()
-			h.wantNothing()
-			h.wantState(waiting.ID, core.Cancelled)
-			h.wantSaid(waiting.ID, "ann@example.com was "+name)
-			for _, id := range []string{active.ID, begun.ID, later.ID} {
-				for _, g := range h.story(id).Grants {
-					if g.State != core.GrantEnded || !strings.HasSuffix(string(g.EndCause), name) {
-						t.Errorf("the grant of %s is %s by %q", g.Resource, g.State, g.EndCause)
-					}
-				}
-			}
-			h.advance(time.Hour)
-			h.wantNothing()
-			if _, err := h.Submit(t.Context(), as("ann@example.com"), engine.Submission{Ask: core.Ask{Roles: []string{"demo-role"}}}); err == nil {
-				t.Error("a user who is " + name + " may still ask")
-			}
-		})
-	}
-}
-
-func TestWhoIsLockedLosesMoreThanAPageOfGrants(t *testing.T) {
-	h := newHarness(t)
-	r := h.ask("ann@example.com", "demo-role")
-	h.run()
-	h.copies(h.grantOf(r.ID, "role/demo-role"), 1100)
-	h.apply(`{kind: user, version: v2, metadata: {name: ann@example.com}, spec: {locked: true}}`)
-	live, err := h.Grants(t.Context(), admin, engine.GrantQuery{States: []core.GrantState{core.GrantPending, core.GrantActive}})
-	h.must(err)
-	if len(live) > 0 {
-		t.Errorf("%d grants of a locked user go on", len(live))
-	}
-}
-
-// copies writes so many more grants like one.
-func (h *harness) copies(of core.Grant, n int) {
-	h.t.Helper()
-	for i := 0; i < n; i += 100 {
-		h.must(h.store.Write(h.t.Context(), func(tx engine.Tx) error {
-			for j := i; j < min(i+100, n); j++ {
-				g := of
-				g.ID = fmt.Sprintf("%s-%d", of.ID, j)
-				if err := tx.PutGrant(g); err != nil {
-					return err
-				}
-			}
-			return nil
-		}))
 	}
 }
 

@@ -117,10 +117,14 @@ func addNote(i *core.Incident, text string) {
 	i.Notes = append(i.Notes, core.Note{Seq: len(i.Notes) + 1, Text: text})
 }
 
-// eachIncident changes the incidents of a request, and has PagerDuty told where change says
-// so. Most requests have none, as their frozen rules tell.
+// notifies reports whether a request has incidents, as its frozen rules tell. Most have none.
+func notifies(r core.Request) bool {
+	return slices.ContainsFunc(r.Rules, func(rule core.ApprovalRule) bool { return len(rule.Notify) > 0 })
+}
+
+// eachIncident changes the incidents of a request, and has PagerDuty told where change says so.
 func (e *Engine) eachIncident(tx *txn, r core.Request, change func(*core.Incident) bool) error {
-	if !slices.ContainsFunc(r.Rules, func(rule core.ApprovalRule) bool { return len(rule.Notify) > 0 }) {
+	if !notifies(r) {
 		return nil
 	}
 	list, err := tx.Incidents(IncidentQuery{RequestID: r.ID})

@@ -81,6 +81,7 @@ func (e *Engine) lookOffCall(ctx context.Context, bound []core.Grant, now time.T
 		return err
 	}
 	return e.write(ctx, func(tx *txn) error {
+		tx.Vital()
 		for _, c := range changed {
 			if err := e.commitOffCall(tx, c); err != nil {
 				return err

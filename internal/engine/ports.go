@@ -19,6 +19,8 @@ type Store interface {
 	Write(ctx context.Context, fn func(Tx) error) error
 	// Read runs fn on a consistent snapshot.
 	Read(ctx context.Context, fn func(View) error) error
+	// Glance is Read for a single question, and cheaper.
+	Glance(ctx context.Context, fn func(View) error) error
 }
 
 // A View reads.
@@ -49,6 +51,9 @@ type View interface {
 // A Tx reads and writes.
 type Tx interface {
 	View
+	// Vital says, before anything is written, that this transaction ends access. When the disk
+	// is full only such transactions are written, in room that is kept back for them.
+	Vital()
 	PutDocument(d core.Document) error // also moves Revision
 	DeleteDocument(kind, name string) error
 	PutRequest(r core.Request) error // with its reviews
@@ -155,6 +160,8 @@ type OnCall interface {
 	// means that nothing fresh enough is to be had; the last roster known, which may be
 	// nil, comes with it.
 	Roster(ctx context.Context, account string, maxAge time.Duration) (*core.Roster, error)
+	// AtHand returns the last roster known, however old it is, and asks nobody; nil where there is none.
+	AtHand(account string) *core.Roster
 }
 
 // A Pager opens and resolves PagerDuty incidents. Errors of kind core.Unavailable are worth
@@ -172,6 +179,16 @@ type Pager interface {
 // A PagerIncident is an incident as PagerDuty shows it.
 type PagerIncident struct {
 	ID, URL, Status string
+}
+
+// An Authority issues the certificates of callers. It is the server's own.
+type Authority interface {
+	NewSerial() string // random, 128 bits in hex
+	// Issue returns a certificate in PEM, for the key of a certificate request in PEM. A request
+	// that does not prove that its sender has the key is core.Invalid.
+	Issue(user, serial string, request []byte, from, until time.Time) ([]byte, error)
+	// Bundle returns the certificates of the authority in PEM, and the pin of the newest.
+	Bundle() (bundle []byte, pin string)
 }
 
 // Targets finds the connector of a target.

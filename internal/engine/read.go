@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sallyport/sallyport/internal/core"
 )
@@ -26,9 +27,12 @@ func (e *Engine) may(ctx context.Context, a Actor, kind, verb string) error {
 }
 
 // sees tells whether an actor may see a request: it is theirs, they may review it, or a rule lets them read all.
-func sees(dir *core.Directory, a Actor, r core.Request) bool {
-	return a.Admin || a.User == r.User || a.User == r.Author ||
-		dir.Allowed(a.User, "access_request", "read") || dir.MayReview(a.User, r) == nil
+func (e *Engine) sees(v View, a Actor, r core.Request) (bool, error) {
+	if a.Admin || a.User == r.User || a.User == r.Author {
+		return true, nil
+	}
+	dir, err := e.dir(v)
+	return err == nil && (dir.Allowed(a.User, "access_request", "read") || dir.MayReview(a.User, r) == nil), err
 }
 
 // A Story is a request with everything that came of it.
@@ -41,18 +45,15 @@ type Story struct {
 // Story returns a request with its grants and incidents.
 func (e *Engine) Story(ctx context.Context, a Actor, id string) (Story, error) {
 	var s Story
-	err := e.Store.Read(ctx, func(v View) error {
-		dir, err := e.dir(v)
-		if err != nil {
-			return err
-		}
+	err := e.Store.Read(ctx, func(v View) (err error) {
 		if s, err = story(v, id); err != nil {
 			return err
 		}
-		if !sees(dir, a, s.Request) {
+		seen, err := e.sees(v, a, s.Request)
+		if err == nil && !seen {
 			return core.Errorf(core.NotFound, "there is no request %s", id)
 		}
-		return nil
+		return err
 	})
 	return s, err
 }
@@ -64,7 +65,10 @@ func story(v View, id string) (s Story, err error) {
 	if s.Grants, err = v.Grants(GrantQuery{RequestID: id}); err != nil {
 		return s, err
 	}
-	s.Incidents, err = v.Incidents(IncidentQuery{RequestID: id})
+	over := slices.ContainsFunc(s.Grants, func(g core.Grant) bool { return !g.EndedAt.IsZero() })
+	if over || notifies(s.Request) { // else nobody was paged because of it
+		s.Incidents, err = v.Incidents(IncidentQuery{RequestID: id})
+	}
 	return s, err
 }
 
@@ -76,10 +80,6 @@ func (e *Engine) Stories(ctx context.Context, a Actor, q RequestQuery) ([]Story,
 	}
 	var out []Story
 	err := e.Store.Read(ctx, func(v View) error {
-		dir, err := e.dir(v)
-		if err != nil {
-			return err
-		}
 		q.Limit = 0
 		for len(out) < limit {
 			page, err := v.Requests(q)
@@ -87,7 +87,11 @@ func (e *Engine) Stories(ctx context.Context, a Actor, q RequestQuery) ([]Story,
 				return err
 			}
 			for _, r := range page {
-				if len(out) == limit || !sees(dir, a, r) {
+				seen, err := e.sees(v, a, r)
+				if err != nil {
+					return err
+				}
+				if len(out) == limit || !seen {
 					continue
 				}
 				s, err := story(v, r.ID)
@@ -190,7 +194,18 @@ func (e *Engine) Check(ctx context.Context, a Actor, user string, resource core.
 			return core.Grant{}, false, err
 		}
 	}
-	held, err := e.grants(ctx, GrantQuery{Entitlement: core.Entitlement{User: user, Resource: resource}, States: []core.GrantState{core.GrantActive}})
+	var held []core.Grant
+	err := e.Store.Read(ctx, func(v View) error {
+		dir, err := e.dir(v)
+		if err != nil {
+			return err
+		}
+		if u, ok := dir.User(user); !ok || u.Locked {
+			return nil // whatever is still to be ended
+		}
+		held, err = v.Grants(GrantQuery{Entitlement: core.Entitlement{User: user, Resource: resource}, States: []core.GrantState{core.GrantActive}})
+		return err
+	})
 	if err != nil {
 		return core.Grant{}, false, err
 	}

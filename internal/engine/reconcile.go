@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/sallyport/sallyport/internal/core"
 	"github.com/sallyport/sallyport/internal/manifest"
@@ -60,16 +62,15 @@ func (e *Engine) drift(ctx context.Context, name string) ([]Drift, error) {
 	if err != nil {
 		return nil, err
 	}
-	there := make(map[core.Entitlement]bool, len(shown)) // and whether a grant speaks of it
-	for _, s := range shown {
-		there[s] = false
-	}
+	slices.SortFunc(shown, byName) // to be searched; a map of it would take twice its space
+	shown = slices.Compact(shown)
+	known := make([]bool, len(shown)) // a grant speaks of it
 	var out []Drift
 	err = e.Store.Read(ctx, func(v View) error {
 		missing := map[core.Entitlement]bool{} // several grants, one drift
-		err := eachGrant(v, GrantQuery{Target: name, States: openStates}, func(g core.Grant) {
-			if _, shown := there[g.Entitlement]; shown {
-				there[g.Entitlement] = true
+		err := eachGrant(v, GrantQuery{Target: name, States: openStates, Limit: sweepBatch}, func(g core.Grant) {
+			if i, there := slices.BinarySearchFunc(shown, g.Entitlement, byName); there {
+				known[i] = true
 			} else if g.State == core.GrantActive && !missing[g.Entitlement] {
 				missing[g.Entitlement] = true
 				out = append(out, Drift{Entitlement: g.Entitlement, Missing: true})
@@ -78,8 +79,8 @@ func (e *Engine) drift(ctx context.Context, name string) ([]Drift, error) {
 		if err != nil {
 			return err
 		}
-		for _, s := range shown {
-			if there[s] {
+		for i, s := range shown {
+			if known[i] {
 				continue
 			}
 			h, err := v.Holding(s)
@@ -92,6 +93,10 @@ func (e *Engine) drift(ctx context.Context, name string) ([]Drift, error) {
 		return nil
 	})
 	return out, err
+}
+
+func byName(a, b core.Entitlement) int {
+	return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Name, b.Name))
 }
 
 // eachGrant shows every grant that a query selects, page by page: there may be too many to hold.

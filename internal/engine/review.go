@@ -56,38 +56,39 @@ func (e *Engine) review(tx *txn, a Actor, r core.Request, in Opinion) error {
 	if err := dir.MayReview(a.User, r); err != nil {
 		return err
 	}
-	return e.addReview(tx, a, r, core.Review{Author: a.User, State: in.State, Reason: in.Reason})
+	_, err = e.addReview(tx, a, r, core.Review{Author: a.User, State: in.State, Reason: in.Reason})
+	return err
 }
 
 // addReview adds a review to a request, and ends the request where that decides it.
-func (e *Engine) addReview(tx *txn, a Actor, r core.Request, review core.Review) error {
+func (e *Engine) addReview(tx *txn, a Actor, r core.Request, review core.Review) (core.Request, error) {
 	dir, err := e.dir(tx)
 	if err != nil {
-		return err
+		return r, err
 	}
 	next, err := dir.AddReview(r, review, tx.now)
 	if err != nil {
-		return err
+		return r, err
 	}
 	last := next.Reviews[len(next.Reviews)-1]
 	err = tx.audit(a, "access_request.review", "request/"+r.ID, detail{
 		"reviewer": last.Author, "proposed": last.State, "reason": last.Reason, "counts_for": last.CountsFor,
 	})
 	if err != nil {
-		return err
+		return r, err
 	}
 	if err := e.noteReview(tx, next, last); err != nil {
-		return err
+		return r, err
 	}
 	if next.State == core.Pending {
-		return tx.PutRequest(next)
+		return next, tx.PutRequest(next)
 	}
 	if reviewedBy(next, e.Reviewer) {
 		next.Decision.Evidence = next.Evaluation.Evidence
 		next.Decision.Rules = next.Evaluation.Rules
 		next.Decision.Reasons = append(next.Decision.Reasons, next.Evaluation.Reasons...)
 	}
-	return e.finish(tx, a, next)
+	return next, e.finish(tx, a, next)
 }
 
 // override decides a request as an administrator, around the thresholds.

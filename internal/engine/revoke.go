@@ -23,13 +23,14 @@ func (e *Engine) Revoke(ctx context.Context, a Actor, id, reason string) (core.G
 		if err != nil {
 			return err
 		}
-		if !a.Admin && a.User != g.User && !dir.Allowed(a.User, "grant", "update") {
+		if !mayRevoke(dir, a, g.User) {
 			return core.Errorf(core.Refused, "%s may not revoke %s's grant %s: that needs the verb update on grant", a.Name(), g.User, id)
 		}
 		if !g.Live() {
 			out = g
 			return nil // it is over already
 		}
+		tx.Vital()
 		if err := e.over(tx, a, g, core.EndRevoked, reason); err != nil {
 			return err
 		}
@@ -37,6 +38,60 @@ func (e *Engine) Revoke(ctx context.Context, a Actor, id, reason string) (core.G
 		return err
 	})
 	return out, err
+}
+
+// RevokeRequest ends all that came of a request before its time, in one transaction, and
+// returns its grants as they are then.
+func (e *Engine) RevokeRequest(ctx context.Context, a Actor, id, reason string) ([]core.Grant, error) {
+	if err := core.CheckReason(reason); err != nil {
+		return nil, err
+	}
+	var out []core.Grant
+	err := e.write(ctx, func(tx *txn) error {
+		dir, err := e.dir(tx)
+		if err != nil {
+			return err
+		}
+		r, err := tx.Request(id)
+		if err != nil {
+			return err
+		}
+		seen, err := e.sees(tx, a, r)
+		if err != nil {
+			return err
+		}
+		if !seen {
+			return core.Errorf(core.NotFound, "there is no request %s", id)
+		}
+		if !mayRevoke(dir, a, r.User) {
+			return core.Errorf(core.Refused, "%s may not revoke %s's access by request %s: that needs the verb update on grant", a.Name(), r.User, id)
+		}
+		grants, err := tx.Grants(GrantQuery{RequestID: id, Limit: unlimited})
+		if err != nil {
+			return err
+		}
+		if len(grants) == 0 {
+			return core.Errorf(core.Conflict, "request %s is %s: no access came of it", id, r.State).
+				WithHint("one that is not decided yet can be withdrawn: sallyport request cancel %s", id)
+		}
+		tx.Vital()
+		for _, g := range grants {
+			if !g.Live() {
+				continue
+			}
+			if err := e.over(tx, a, g, core.EndRevoked, reason); err != nil {
+				return err
+			}
+		}
+		out, err = tx.Grants(GrantQuery{RequestID: id, Limit: unlimited})
+		return err
+	})
+	return out, err
+}
+
+// mayRevoke tells whether somebody may end a user's access: the user may, and whoever may update grants.
+func mayRevoke(dir *core.Directory, a Actor, user string) bool {
+	return a.Admin || a.User == user || dir.Allowed(a.User, "grant", "update")
 }
 
 // over ends a grant: its access is to be taken now. A grant of a role has no target and is ended at once.
@@ -62,23 +117,24 @@ func (e *Engine) over(tx *txn, a Actor, g core.Grant, cause core.EndCause, reaso
 	if err := tx.PutGrant(g); err != nil {
 		return err
 	}
-	return e.settleNow(tx, g.Entitlement)
+	h, err := tx.Holding(g.Entitlement)
+	if err != nil {
+		return err
+	}
+	h.Entitlement = g.Entitlement
+	return e.settleNow(tx, h)
 }
 
 // settleNow has an entitlement settled at once, however long its target was given to recover:
 // something new is wanted of it.
-func (e *Engine) settleNow(tx *txn, ent core.Entitlement) error {
-	h, err := tx.Holding(ent)
-	if err != nil {
-		return err
-	}
+func (e *Engine) settleNow(tx *txn, h Holding) error {
 	if tx.now.Before(h.RetryAt) {
 		h.RetryAt = time.Time{}
 		if err := tx.PutHolding(h); err != nil {
 			return err
 		}
 	}
-	return tx.Enqueue(settleJob(ent))
+	return tx.Enqueue(settleJob(h.Entitlement))
 }
 
 // ended commits that a grant's access is gone. One that ends for no cause never began.
@@ -111,7 +167,7 @@ type Extension struct {
 
 // Extend asks for longer access. It is a new request with a decision of its own; the grant stays as it is.
 func (e *Engine) Extend(ctx context.Context, a Actor, id string, in Extension) (core.Request, error) {
-	return e.submit(ctx, a, in.Key, func(v View) (core.Ask, error) {
+	return e.submit(ctx, a, e.requestID(a, in.Key), in.Key, func(v View) (core.Ask, error) {
 		g, err := v.Grant(id)
 		if err != nil {
 			return core.Ask{}, err

@@ -16,12 +16,15 @@ type Session struct {
 	Method          string // how its holder proved who they are: "passkey", "oidc", "signed"
 	Address         string // from where it was begun
 	Label           string // of the browser or the host
+
+	Renewal // of a certificate
 }
 
 type sessionBody struct {
 	Method  string `json:"method"`
 	Address string `json:"address,omitempty"`
 	Label   string `json:"label,omitempty"`
+	Renewal
 }
 
 // via says in the audit log by what a caller is known, and from where the call came.
@@ -38,12 +41,12 @@ func sessionOf(c core.Credential) (Session, error) {
 	if err := json.Unmarshal([]byte(c.Body), &b); err != nil {
 		return Session{}, fmt.Errorf("read %s %.12s: %w", c.Kind, c.ID, err)
 	}
-	return Session{Credential: c, Method: b.Method, Address: b.Address, Label: b.Label}, nil
+	return Session{Credential: c, Method: b.Method, Address: b.Address, Label: b.Label, Renewal: b.Renewal}, nil
 }
 
 // begin stores a new session.
 func (t *txn) begin(a Actor, s Session) error {
-	body, err := json.Marshal(sessionBody{Method: s.Method, Address: s.Address, Label: s.Label})
+	body, err := json.Marshal(sessionBody{Method: s.Method, Address: s.Address, Label: s.Label, Renewal: s.Renewal})
 	if err != nil {
 		return err
 	}
@@ -81,6 +84,9 @@ func (e *Engine) Identify(ctx context.Context, kind core.CredentialKind, id, fro
 	if s.Expired(e.Clock.Now()) {
 		return Actor{}, ended(kind)
 	}
+	if s.Spent {
+		return Actor{}, core.Errorf(core.Unauthenticated, "this certificate was renewed, and the new one is in use").WithHint("read the identity file again")
+	}
 	a := Actor{User: s.User, Via: s.via(from), Session: s}
 	dir, err := e.Directory(ctx)
 	if err != nil {
@@ -93,6 +99,9 @@ func (e *Engine) Identify(ctx context.Context, kind core.CredentialKind, id, fro
 		if err := active(dir, Actor{User: s.Author}); err != nil {
 			return Actor{}, err
 		}
+	}
+	if s.Replaces != "" {
+		return a, e.spend(ctx, s)
 	}
 	return a, nil
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +90,7 @@ func (e *Engine) settleOnce(ctx context.Context, ent core.Entitlement, mend bool
 		return again, nil // this process slept through its lease; others may be at it
 	}
 	if p.effect {
-		if err := e.bringAbout(ctx, ent, p.present); err != nil {
+		if err := e.bringAbout(ctx, seen.target, ent, p.present); err != nil {
 			return settled, e.setBack(ctx, ent, seen, p, err)
 		}
 	}
@@ -168,6 +169,9 @@ func (e *Engine) due(tx *txn, ent core.Entitlement, h Holding, seen look) ([]cor
 	all, err := tx.Grants(GrantQuery{Entitlement: ent, States: openStates, Limit: unlimited})
 	if err != nil {
 		return nil, err
+	}
+	if len(all) == 0 || slices.ContainsFunc(all, func(g core.Grant) bool { return !g.Live() }) {
+		tx.Vital() // access ends here, at most beside some that goes on
 	}
 	out := all[:0]
 	for _, g := range all {

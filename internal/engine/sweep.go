@@ -18,6 +18,7 @@ func (e *Engine) Sweep(ctx context.Context) (next time.Time, err error) {
 	now := e.Clock.Now()
 	err = errors.Join(
 		e.endDue(ctx, now),
+		e.expelLocked(ctx),
 		e.expireDue(ctx, now),
 		e.offCallDue(ctx, now),
 		e.restart(ctx, now),
@@ -36,6 +37,7 @@ func (e *Engine) endDue(ctx context.Context, now time.Time) error {
 			return err
 		}
 		err = e.write(ctx, func(tx *txn) error {
+			tx.Vital()
 			for _, stale := range due {
 				g, err := tx.Grant(stale.ID)
 				if err != nil {
@@ -126,6 +128,7 @@ func (e *Engine) restartGrants(ctx context.Context, now time.Time) error {
 		return err
 	}
 	var overdue []core.Grant
+	var troubles []error
 	for _, g := range moving {
 		if g.State == core.GrantEnding && now.Sub(g.EndedAt) >= overdueAfter {
 			overdue = append(overdue, g)
@@ -133,14 +136,12 @@ func (e *Engine) restartGrants(ctx context.Context, now time.Time) error {
 		switch {
 		case g.NotBefore.After(now):
 		case g.Target == core.RoleTarget:
-			if err := e.beginRole(ctx, g); err != nil {
-				return err
-			}
+			troubles = append(troubles, e.beginRole(ctx, g)) // the others shall not wait for this one
 		default:
 			e.Jobs.Kick(settleJob(g.Entitlement))
 		}
 	}
-	return e.scream(ctx, overdue)
+	return errors.Join(append(troubles, e.scream(ctx, overdue))...)
 }
 
 // beginRole starts a grant of a role whose start has come.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/connector"
@@ -12,6 +13,7 @@ import (
 type look struct {
 	asked   bool // the target was asked
 	has     bool // and shows the entitlement
+	target  connector.Provisioner
 	trouble error
 	until   time.Time       // the lease of the holding that was looked for
 	onCall  map[string]bool // grants that begin at a set time → their holder is on call now
@@ -24,20 +26,22 @@ func (l look) missing(h Holding) bool { return l.asked && !l.has && !h.Fresh }
 // asked yet, or where it is to be mended. It asks PagerDuty about the holders of grants whose
 // set start has come.
 func (e *Engine) lookFirst(ctx context.Context, ent core.Entitlement, mend bool) (seen look, err error) {
-	var h Holding
-	var starting []core.Grant
-	err = e.Store.Read(ctx, func(v View) (err error) {
-		if h, err = v.Holding(ent); err != nil {
+	h, known := e.taken.take(ent)
+	if !known {
+		var starting []core.Grant
+		err = e.Store.Read(ctx, func(v View) (err error) {
+			if h, err = v.Holding(ent); err != nil {
+				return err
+			}
+			starting, err = v.Grants(GrantQuery{Entitlement: ent, States: []core.GrantState{core.GrantPending}, UntilOffCall: true, Limit: unlimited})
 			return err
+		})
+		if err != nil {
+			return seen, err
 		}
-		starting, err = v.Grants(GrantQuery{Entitlement: ent, States: []core.GrantState{core.GrantPending}, UntilOffCall: true, Limit: unlimited})
-		return err
-	})
-	if err != nil {
-		return seen, err
-	}
-	if seen.onCall, err = e.atStart(ctx, starting); err != nil {
-		return seen, err
+		if seen.onCall, err = e.atStart(ctx, starting); err != nil {
+			return seen, err
+		}
 	}
 	now := e.Clock.Now()
 	owned := h.Owner != "" && h.Owner != e.Replica && now.Before(h.OwnedUntil)
@@ -46,8 +50,40 @@ func (e *Engine) lookFirst(ctx context.Context, ent core.Entitlement, mend bool)
 		return seen, nil
 	}
 	seen.until, seen.asked = h.OwnedUntil, true
-	seen.has, seen.trouble = e.has(ctx, ent)
+	if seen.target, seen.trouble = e.target(ctx, ent.Target); seen.trouble == nil {
+		seen.has, seen.trouble = has(ctx, seen.target, ent)
+	}
 	return seen, nil
+}
+
+// justTaken is the holdings that this process has just committed with their first grant, for
+// the run of Settle that follows: to look for what is known would cost more than the run. They
+// are no more than what lookFirst would read, and plan reads them again.
+type justTaken struct {
+	mu   sync.Mutex
+	kept map[core.Entitlement]Holding
+}
+
+// mostTaken bounds what is kept for runs that never come.
+const mostTaken = 4096
+
+func (t *justTaken) put(all []Holding) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.kept == nil || len(t.kept) > mostTaken {
+		t.kept = map[core.Entitlement]Holding{}
+	}
+	for _, h := range all {
+		t.kept[h.Entitlement] = h
+	}
+}
+
+func (t *justTaken) take(ent core.Entitlement) (h Holding, known bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h, known = t.kept[ent]
+	delete(t.kept, ent)
+	return h, known
 }
 
 func (e *Engine) target(ctx context.Context, name string) (connector.Provisioner, error) {
@@ -55,23 +91,20 @@ func (e *Engine) target(ctx context.Context, name string) (connector.Provisioner
 }
 
 // has asks the target whether it shows the entitlement.
-func (e *Engine) has(ctx context.Context, ent core.Entitlement) (bool, error) {
+func has(ctx context.Context, target connector.Provisioner, ent core.Entitlement) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, effectTime)
 	defer cancel()
-	target, err := e.target(ctx, ent.Target)
-	if err != nil {
-		return false, err
-	}
 	return target.Has(ctx, ent)
 }
 
 // bringAbout makes the target show the entitlement, or not show it, and reads it back.
-func (e *Engine) bringAbout(ctx context.Context, ent core.Entitlement, present bool) error {
+func (e *Engine) bringAbout(ctx context.Context, target connector.Provisioner, ent core.Entitlement, present bool) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, effectTime)
 	defer cancel()
-	target, err := e.target(ctx, ent.Target)
-	if err != nil {
-		return err
+	if target == nil {
+		if target, err = e.target(ctx, ent.Target); err != nil {
+			return err
+		}
 	}
 	if present {
 		err = target.Grant(ctx, ent)
@@ -84,15 +117,15 @@ func (e *Engine) bringAbout(ctx context.Context, ent core.Entitlement, present b
 	if err != nil {
 		return err
 	}
-	has, err := target.Has(ctx, ent)
+	there, err := target.Has(ctx, ent)
 	switch {
 	case !present && core.KindOf(err) == core.NotFound:
 		return nil
 	case err != nil:
 		return err
-	case has && !present:
+	case there && !present:
 		return core.Errorf(core.Unavailable, "%s said yes, but still shows %s for %s", ent.Target, ent.Name, ent.User)
-	case present && !has:
+	case present && !there:
 		return core.Errorf(core.Unavailable, "%s said yes, but does not show %s for %s", ent.Target, ent.Name, ent.User)
 	}
 	return nil
@@ -100,6 +133,10 @@ func (e *Engine) bringAbout(ctx context.Context, ent core.Entitlement, present b
 
 // leftBehind reports whether something may be on the target although giving it failed for good.
 func (e *Engine) leftBehind(ctx context.Context, ent core.Entitlement) bool {
-	has, err := e.has(ctx, ent)
-	return has || err != nil && core.KindOf(err) != core.NotFound
+	target, err := e.target(ctx, ent.Target)
+	there := false
+	if err == nil {
+		there, err = has(ctx, target, ent)
+	}
+	return there || err != nil && core.KindOf(err) != core.NotFound
 }

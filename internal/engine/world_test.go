@@ -42,9 +42,11 @@ func (h *harness) resolveByHand(id string) {
 }
 
 // put changes something in PagerDuty as a person does.
-func (h *harness) put(path, body string) {
+func (h *harness) put(path, body string) { h.send(http.MethodPut, path, body) }
+
+func (h *harness) send(method, path, body string) {
 	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodPut, h.url+path, bytes.NewBufferString(body))
+	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, bytes.NewBufferString(body))
 	h.must(err)
 	req.Header.Set("Authorization", "Token token=full")
 	req.Header.Set("Content-Type", "application/json")
@@ -52,7 +54,7 @@ func (h *harness) put(path, body string) {
 	resp, err := http.DefaultClient.Do(req)
 	h.must(err)
 	h.must(resp.Body.Close())
-	if resp.StatusCode != http.StatusOK {
-		h.t.Fatalf("PUT %s by hand: %s", path, resp.Status)
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
+		h.t.Fatalf("%s %s by hand: %s", method, path, resp.Status)
 	}
 }

@@ -50,6 +50,10 @@ func (s watchedStore) Read(ctx context.Context, fn func(engine.View) error) erro
 	return s.w.around(ctx, "read", nil, func() error { return s.Store.Read(ctx, fn) })
 }
 
+func (s watchedStore) Glance(ctx context.Context, fn func(engine.View) error) error {
+	return s.w.around(ctx, "read", nil, func() error { return s.Store.Glance(ctx, fn) })
+}
+
 func (s watchedStore) Write(ctx context.Context, fn func(engine.Tx) error) error {
 	return s.w.around(ctx, "write", nil, func() error { return s.Store.Write(ctx, fn) })
 }

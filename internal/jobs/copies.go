@@ -9,65 +9,119 @@ import (
 // maxCopies bounds what is remembered. Forgetting is harmless: the copies then run.
 const maxCopies = 50_000
 
-// Copies remembers which durable copies belong to which jobs, so that a copy whose verb
-// has worked is deleted instead of run.
+// A durable is a copy in River's table: jobs of one kind that one transaction asked for.
+type durable struct {
+	id   int64         // River's
+	due  time.Time     // River leaves it alone until then
+	left map[key]int64 // the jobs whose verbs have not worked yet, and the mark of their last commit
+}
+
+// Copies remembers the durable copies of jobs, so that one whose verbs have all worked is
+// deleted instead of run.
 //
-// A copy may be deleted only if no job was committed onto it after the verb had begun:
-// that verb may not have seen what the later job is about. Each commit therefore gives the
-// copy a new mark, and only the mark that was seen before the verb began will do.
+// A verb that worked counts for a job only if the job was committed before the verb had
+// begun: otherwise it may not have seen what the job is about. Each commit therefore has a
+// mark, and a verb counts for what has no later mark than the last before it began.
 type copies struct {
 	mu    sync.Mutex
 	marks int64
-	known map[key]durable
-	spent map[key]int64 // the marks under which verbs have worked
-}
-
-type durable struct {
-	id   int64 // River's
-	mark int64
+	known map[int64]*durable // by River's id
+	of    map[key][]*durable // those on which a job is left
+	spent map[int64]bool     // those on which none is
 }
 
 func newCopies() *copies {
-	return &copies{known: map[key]durable{}, spent: map[key]int64{}}
+	return &copies{known: map[int64]*durable{}, of: map[key][]*durable{}, spent: map[int64]bool{}}
+}
+
+// find returns a copy that a job can join, as River leaves it alone until a time and after; or nil.
+func (c *copies) find(k key, until time.Time) *durable {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, d := range c.of[k] {
+		if d.due.After(until) {
+			return d
+		}
+	}
+	return nil
 }
 
 // committed remembers copies that jobs were just committed onto.
-func (c *copies) committed(ids map[key]int64) {
+func (c *copies) committed(onto map[*durable][]key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.known) > maxCopies {
 		clear(c.known)
+		clear(c.of)
 		clear(c.spent)
 	}
-	for k, id := range ids {
-		c.marks++
-		c.known[k] = durable{id: id, mark: c.marks}
+	c.marks++
+	for d, keys := range onto {
+		c.add(d, keys)
 	}
 }
 
-// mark returns the mark of a job's copy, 0 where none is known.
-func (c *copies) mark(k key) int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.known[k].mark
+func (c *copies) add(d *durable, keys []key) {
+	c.known[d.id] = d
+	delete(c.spent, d.id)
+	for _, k := range keys {
+		if _, there := d.left[k]; !there {
+			c.of[k] = append(c.of[k], d)
+		}
+		d.left[k] = c.marks
+	}
 }
 
-// done notes that a verb worked which began when its copy had this mark.
+// mark returns the mark of the last commit.
+func (c *copies) mark() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.marks
+}
+
+// done notes that a verb worked which began at a mark.
 func (c *copies) done(k key, mark int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if mark != 0 && c.known[k].mark == mark {
-		c.spent[k] = mark
+	var later []*durable
+	for _, d := range c.of[k] {
+		if d.left[k] > mark {
+			later = append(later, d)
+			continue
+		}
+		if delete(d.left, k); len(d.left) == 0 {
+			c.spent[d.id] = true
+		}
+	}
+	if c.of[k] = later; later == nil {
+		delete(c.of, k)
 	}
 }
 
-// forget forgets a copy that River has run.
-func (c *copies) forget(k key, id int64) {
+// begin returns which jobs of a copy that River runs are still to be done. No job joins it any more.
+func (c *copies) begin(id int64, all []key) []key {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.known[k].id == id {
-		delete(c.known, k)
-		delete(c.spent, k)
+	d := c.known[id]
+	if d == nil { // of a process before this one, or forgotten
+		d = &durable{id: id, left: make(map[key]int64, len(all))}
+		c.add(d, all)
+	}
+	d.due = time.Time{}
+	out := make([]key, 0, len(d.left))
+	for k := range d.left {
+		out = append(out, k)
+	}
+	return out
+}
+
+// forget forgets a copy that River has run to its end.
+func (c *copies) forget(id int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.spent[id] {
+		delete(c.known, id)
+		delete(c.spent, id)
 	}
 }
 
@@ -76,11 +130,9 @@ func (c *copies) take() []int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ids := make([]int64, 0, len(c.spent))
-	for k, mark := range c.spent {
-		if d := c.known[k]; d.mark == mark {
-			ids = append(ids, d.id)
-			delete(c.known, k)
-		}
+	for id := range c.spent {
+		ids = append(ids, id)
+		delete(c.known, id)
 	}
 	clear(c.spent)
 	return ids

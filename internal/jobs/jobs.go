@@ -9,7 +9,6 @@ package jobs
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -74,7 +73,6 @@ type Stats struct {
 // Jobs run verbs. They implement engine.Jobs.
 type Jobs struct {
 	o                  Options
-	by                 string // this process, in the arguments of its jobs
 	client             client
 	backstop, patience time.Duration // backstopAfter, drainTime; tests shorten them
 	kicks              *runner
@@ -106,7 +104,7 @@ func New(o Options) (*Jobs, error) {
 		o.Queue = 65_536
 	}
 	j := &Jobs{
-		o: o, by: rand.Text()[:8], backstop: backstopAfter, patience: drainTime, durable: newCopies(), alarm: newAlarm(o.Clock),
+		o: o, backstop: backstopAfter, patience: drainTime, durable: newCopies(), alarm: newAlarm(o.Clock),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	j.kicks = newRunner(o.Kicks, o.Queue, j.runKicked)

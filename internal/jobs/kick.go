@@ -21,7 +21,7 @@ func (j *Jobs) Kick(job core.Job) {
 
 // runKicked runs a verb for a kick. What goes wrong is left to the durable copy.
 func (j *Jobs) runKicked(ctx context.Context, k key) {
-	mark := j.durable.mark(k)
+	mark := j.durable.mark()
 	j.kicked.Add(1)
 	if err := j.call(ctx, k); err != nil {
 		j.o.Logger.DebugContext(ctx, "a kicked job is left to its durable copy", "kind", k.kind, "id", k.id, "error", err)

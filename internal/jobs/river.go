@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,20 +34,33 @@ type client interface {
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
 	StopAndCancel(ctx context.Context) error
-	insert(ctx context.Context, tx any, jobs []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
+	insert(ctx context.Context, tx any, list []copyOf) (ids []int64, err error)
 	remove(ctx context.Context, tx any, ids []int64) error
 	forgetLeader(ctx context.Context) error
-	due(ctx context.Context) ([]time.Time, error)
+	due(ctx context.Context) ([]dueCopy, error)
+}
+
+// A copyOf is a durable copy that is to be written.
+type copyOf struct {
+	args
+	at time.Time // zero: at once
 }
 
 // clientOn is the client for a kind of transaction.
 type clientOn[T any] struct {
 	*river.Client[T]
-	alone bool // nobody else uses the database
 }
 
-func (c clientOn[T]) insert(ctx context.Context, tx any, jobs []river.InsertManyParams) ([]*rivertype.JobInsertResult, error) {
-	return c.InsertManyTx(ctx, tx.(T), jobs)
+func (c clientOn[T]) insert(ctx context.Context, tx any, list []copyOf) (ids []int64, err error) {
+	params := make([]river.InsertManyParams, len(list))
+	for i, n := range list {
+		params[i] = river.InsertManyParams{Args: n.args, InsertOpts: &river.InsertOpts{ScheduledAt: n.at}}
+	}
+	rows, err := c.InsertManyTx(ctx, tx.(T), params)
+	for _, r := range rows {
+		ids = append(ids, r.Job.ID)
+	}
+	return ids, err
 }
 
 func (c clientOn[T]) remove(ctx context.Context, tx any, ids []int64) error {
@@ -61,12 +75,48 @@ func (c clientOn[T]) remove(ctx context.Context, tx any, ids []int64) error {
 	return nil
 }
 
+func (c clientOn[T]) forgetLeader(context.Context) error { return nil }
+
+// A liteClient is the client on SQLite, where nobody else uses the database.
+type liteClient struct {
+	clientOn[*sql.Tx]
+	insertion *sql.Stmt
+}
+
+// insertion is what River's own INSERT comes to for our copies. That one is parsed anew in
+// each transaction, which takes as long as all else in it.
+const insertion = `INSERT INTO river_job (args, kind, max_attempts, scheduled_at, state) VALUES (jsonb($1), $2, $3, $4, $5)`
+
+// riverTime is how River writes a time on SQLite.
+const riverTime = "2006-01-02 15:04:05.000"
+
+func (c liteClient) insert(ctx context.Context, tx any, list []copyOf) ([]int64, error) {
+	ids := make([]int64, len(list))
+	stmt := tx.(*sql.Tx).StmtContext(ctx, c.insertion)
+	defer stmt.Close()
+	for i, n := range list {
+		text, err := json.Marshal(n.args)
+		if err != nil {
+			return nil, err
+		}
+		at, state := n.at, rivertype.JobStateScheduled
+		if at.IsZero() {
+			at, state = time.Now(), rivertype.JobStateAvailable
+		}
+		done, err := stmt.ExecContext(ctx, string(text), n.Kind(), maxAttempts, at.UTC().Round(time.Millisecond).Format(riverTime), string(state))
+		if err == nil {
+			ids[i], err = done.LastInsertId()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
 // forgetLeader deletes the leader that a process before us may have left; without it we
 // would wait until that one's term is over.
-func (c clientOn[T]) forgetLeader(ctx context.Context) error {
-	if !c.alone {
-		return nil
-	}
+func (c liteClient) forgetLeader(ctx context.Context) error {
 	return c.Driver().GetExecutor().Exec(ctx, "DELETE FROM river_leader")
 }
 
@@ -75,11 +125,15 @@ func (j *Jobs) openRiver() (client, error) {
 	config := j.riverConfig()
 	if pool != nil {
 		c, err := river.NewClient(riverpgxv5.New(pool), config)
-		return clientOn[pgx.Tx]{Client: c}, err
+		return clientOn[pgx.Tx]{c}, err
 	}
 	config.PollOnly = true // River's notifications on SQLite are a poll of their own
 	c, err := river.NewClient(riversqlite.New(lite), config)
-	return clientOn[*sql.Tx]{Client: c, alone: true}, err
+	if err != nil {
+		return nil, err
+	}
+	stmt, err := lite.Prepare(insertion)
+	return liteClient{clientOn[*sql.Tx]{c}, stmt}, err
 }
 
 func (j *Jobs) riverConfig() *river.Config {
@@ -120,67 +174,97 @@ func periodic(kind core.JobKind, every time.Duration) *river.PeriodicJob {
 	}, &river.PeriodicJobOpts{RunOnStart: true})
 }
 
-// Args are what a job has in River's table: ids, and nothing that is secret.
+// Args are what a copy has in River's table: ids, and nothing that is secret.
 type args struct {
 	kind core.JobKind
 
-	ID   string `json:"id,omitempty"`
-	By   string `json:"by,omitempty"`   // the process that enqueued it; see insert
-	At   int64  `json:"at,omitempty"`   // microseconds; 0: at once
-	Lane int    `json:"lane,omitempty"` // see insert
+	IDs []string `json:"ids,omitempty"` // none: a job that is about nothing in particular
+	At  int64    `json:"at,omitempty"`  // microseconds; 0: at once
 }
 
-// Kind returns the kind of the job.
+// Kind returns the kind of the jobs.
 func (a args) Kind() string { return string(a.kind) }
+
+func (a args) keys() []key {
+	out := make([]key, len(a.IDs))
+	for i, id := range a.IDs {
+		out[i] = key{a.kind, id}
+	}
+	return out
+}
+
+// idsPerCopy bounds how long River needs for one copy.
+const idsPerCopy = 100
 
 // insert writes the jobs of a transaction. It returns what to do after the commit.
 //
-// Equal jobs that have not finished are one, with two exceptions. A job that runs just now
-// may have looked before this transaction: the new one then takes another lane beside it.
-// And a job of another process is another job, because that process deletes its own when
-// its verb has worked, and knows nothing of ours.
+// Jobs of one kind share a copy, because a row for each would cost more than the verbs
+// themselves. A job that is equal to one of this process joins the copy of that one, unless
+// River may be about to run it: what runs may have looked before this transaction. Copies
+// of other processes are left alone, because those delete their own when their verbs have
+// worked, and know nothing of ours.
 func (j *Jobs) insert(ctx context.Context, tx any, jobs []core.Job) (committed func(), err error) {
 	now := j.o.Clock.Now()
-	todo := make([]river.InsertManyParams, 0, len(jobs))
-	seen := make(map[args]bool, len(jobs))
+	due := now.Add(j.backstop)
+	onto := map[*durable][]key{}
+	var todo []args
+	seen := make(map[core.Job]bool, len(jobs))
 	for _, job := range jobs {
-		a := args{kind: job.Kind, ID: job.ID, By: j.by}
-		at := now.Add(j.backstop)
-		if job.At.After(now) {
-			a.At = job.At.UnixMicro()
-			if job.At.After(at) {
-				at = job.At
-			}
+		if !job.At.After(now) {
+			job.At = time.Time{}
 		}
-		if seen[a] {
+		if seen[job] {
 			continue
 		}
-		seen[a] = true
-		opts := &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: notFinished}}
-		if at.After(now) { // what has a time waits for River's scheduler, even if it is over
-			opts.ScheduledAt = at
+		seen[job] = true
+		k := key{job.Kind, job.ID}
+		if d := j.durable.find(k, now.Add(j.backstop/2)); d != nil && job.At.IsZero() {
+			onto[d] = append(onto[d], k)
+			continue
 		}
-		todo = append(todo, river.InsertManyParams{Args: a, InsertOpts: opts})
+		todo = group(todo, job)
 	}
-	ids := make(map[key]int64, len(todo))
-	for len(todo) > 0 {
-		results, err := j.client.insert(ctx, tx, todo)
+	list := make([]copyOf, len(todo))
+	for i, a := range todo {
+		list[i].args = a
+		if at := later(due, a.At); at.After(now) { // what has a time waits for River's scheduler, even if it is over
+			list[i].at = at
+		}
+	}
+	if len(list) > 0 {
+		ids, err := j.client.insert(ctx, tx, list)
 		if err != nil {
 			return nil, err
 		}
-		beside := todo[:0]
-		for i, r := range results {
-			a := todo[i].Args.(args)
-			if r.UniqueSkippedAsDuplicate && r.Job.State == rivertype.JobStateRunning {
-				a.Lane++
-				beside = append(beside, river.InsertManyParams{Args: a, InsertOpts: todo[i].InsertOpts})
-			} else if a.At == 0 {
-				ids[key{a.kind, a.ID}] = r.Job.ID
+		for i, id := range ids {
+			if todo[i].At == 0 {
+				onto[&durable{id: id, due: due, left: map[key]int64{}}] = todo[i].keys()
 			}
 		}
-		todo = beside
 	}
-	return func() { j.durable.committed(ids) }, nil
+	return func() { j.durable.committed(onto) }, nil
+}
+
+// group puts a job to others of its kind and time.
+func group(all []args, job core.Job) []args {
+	at := int64(0)
+	if !job.At.IsZero() {
+		at = job.At.UnixMicro()
+	}
+	for i, a := range all {
+		if a.kind == job.Kind && a.At == at && len(a.IDs) < idsPerCopy {
+			all[i].IDs = append(a.IDs, job.ID)
+			return all
+		}
+	}
+	return append(all, args{kind: job.Kind, IDs: []string{job.ID}, At: at})
+}
+
+func later(t time.Time, micros int64) time.Time {
+	if at := time.UnixMicro(micros); at.After(t) {
+		return at
+	}
+	return t
 }
 
 // A worker runs durable copies.
@@ -201,14 +285,57 @@ func timeoutOf(kind core.JobKind) time.Duration {
 	return verbTimeout
 }
 
-// Work runs a job.
+// verbsPerCopy is how many verbs of one copy run at a time.
+const verbsPerCopy = 16
+
+// Work runs the jobs of a copy that are still to be done. Those that fail are tried again with
+// the copy.
 func (w *worker) Work(ctx context.Context, job *river.Job[args]) error {
-	k := key{core.JobKind(job.Kind), job.Args.ID}
+	job.Args.kind = core.JobKind(job.Kind)
+	if len(job.Args.IDs) == 0 {
+		return w.work(ctx, job, key{kind: job.Args.kind})
+	}
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	var outcome error
+	room := make(chan struct{}, verbsPerCopy)
+	for _, k := range w.j.durable.begin(job.ID, job.Args.keys()) {
+		room <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-room }()
+			mark := w.j.durable.mark()
+			err := w.work(ctx, job, k)
+			if err == nil {
+				w.j.durable.done(k, mark)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			outcome = graver(outcome, err)
+		})
+	}
+	wait.Wait()
+	if outcome == nil {
+		w.j.durable.forget(job.ID)
+	}
+	return outcome
+}
+
+// graver returns which of two outcomes a copy has: one that River keeps stands out.
+func graver(a, b error) error {
+	var snooze *river.JobSnoozeError
+	if a != nil && (errors.As(b, &snooze) || !errors.As(a, &snooze)) {
+		return a
+	}
+	return b
+}
+
+// work runs one job.
+func (w *worker) work(ctx context.Context, job *river.Job[args], k key) error {
 	w.j.worked.Add(1)
 	err := w.j.call(ctx, k)
 	switch {
 	case err == nil:
-		w.j.durable.forget(k, job.ID)
 		return nil
 	case errors.Is(ctx.Err(), context.Canceled):
 		return river.JobSnooze(time.Second) // we are stopping; another process goes on

@@ -60,6 +60,11 @@ func judgeAccount(spec *node, c *checker) error {
 	if f := spec.field("webhook_secrets"); f != nil {
 		c.warn("spec.webhook_secrets at line %d has no effect in this version", f.line)
 	}
+	for _, key := range []string{"events_url", "identity_url"} {
+		if f := spec.field(key); f != nil {
+			c.warn("spec.%s at line %d has no effect in this version", key, f.line)
+		}
+	}
 	return nil
 }
 

@@ -173,7 +173,7 @@ func TestALiteralCredentialIsRefusedAndNeverRepeated(t *testing.T) {
 	}
 }
 
-func TestBombsAreRefusedQuickly(t *testing.T) {
+func TestB080AndB081BombsAreRefusedQuickly(t *testing.T) {
 	laughs := "kind: user\nmetadata: {name: u}\nspec:\n  a: &a [x,x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c <= 'j'; c++ {
 		laughs += fmt.Sprintf("  %c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat("*"+string(c-1)+",", 10), ","))

@@ -25,6 +25,7 @@ type AccountsOptions struct {
 
 	SyncEvery time.Duration
 	HTTP      *http.Client // carries the calls of every account
+	MinAge    time.Duration
 	Now       func() time.Time
 	Random    func() float64
 	Logger    *slog.Logger
@@ -127,7 +128,7 @@ func (s *Accounts) open(a core.Account) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	io := IndexOptions{Client: c, SyncEvery: s.o.SyncEvery, Logger: s.o.Logger}
+	io := IndexOptions{Client: c, SyncEvery: s.o.SyncEvery, MinAge: s.o.MinAge, Logger: s.o.Logger}
 	if s.o.Interest != nil {
 		io.Interest = func() []string { return s.o.Interest(a.Name) }
 	}
@@ -213,6 +214,15 @@ func (s *Accounts) Roster(ctx context.Context, account string, maxAge time.Durat
 		return nil, err
 	}
 	return e.index.Roster(ctx, maxAge)
+}
+
+// AtHand returns the last roster that is known of an account, without asking; nil where there is none.
+func (s *Accounts) AtHand(account string) *core.Roster {
+	e, err := s.find(account)
+	if err != nil {
+		return nil
+	}
+	return e.index.roster.Load()
 }
 
 // Refresh is Index.Refresh: for a name or an address that the roster does not know.

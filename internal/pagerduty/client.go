@@ -318,7 +318,8 @@ func roundTrip(h *http.Client, req *http.Request, op, secret string) ([]byte, ht
 	writes := req.Method != http.MethodGet
 	resp, err := h.Do(req)
 	if err != nil {
-		return nil, nil, &Error{Op: op, Err: withoutURL(err), Doubtful: writes && !unsent(err), unsent: unsent(err)}
+		e := &Error{Op: op, Err: withoutURL(err), Doubtful: writes && !unsent(err), unsent: unsent(err)}
+		return nil, nil, e
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, bodyLimit+1))

@@ -30,6 +30,9 @@ type IndexOptions struct {
 	// on no escalation policy is asked by itself; Everything stands for all of those. One that
 	// the directory does not know makes it be read again.
 	Interest func() []string
+	// MinAge is what age is asked of a duty that was made on the spot. Duties are asked for that
+	// far ahead, so that one that was made earlier is seen before it begins.
+	MinAge time.Duration
 	// OnChange is called after every successful read, one call after the other, in order. It may
 	// ask the index, but must not close it.
 	OnChange func(was, now *core.Roster)
@@ -159,7 +162,7 @@ func (x *Index) readDuties(ctx context.Context) error {
 		d = x.dir.Load()
 	}
 	interest := x.o.Interest()
-	s, err := readDuties(ctx, x.c, d, interest, x.snap.Load())
+	s, err := readDuties(ctx, x.c, d, interest, x.snap.Load(), max(lookAhead, x.o.MinAge+edgeSlack))
 	x.report("duties", x.duties, err)
 	if err != nil {
 		return err

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// lookAhead is how far beyond now duties are asked for. A roster may be used until it is
-	// two minutes old, so whoever comes on call meanwhile must be in it already; a wider
-	// window would only make more pages.
+	// lookAhead is how far beyond now duties are asked for, at least. A roster may be used until
+	// it is two minutes old, so whoever comes on call meanwhile must be in it already; a wider
+	// window makes more pages.
 	lookAhead = 5 * time.Minute
 	// policiesPerQuery keeps the address of a filtered query well below 8 KiB.
 	policiesPerQuery = 100
@@ -28,14 +28,17 @@ type snapshot struct {
 	policies  []Ref // as the duties name them
 	schedules []Ref
 	skipped   int
-	missing   []string // schedules that the key may not read
+	missing   []string        // schedules that the key may not read
+	until     time.Time       // the end of what was asked about
+	alone     map[string]bool // schedules that were asked by themselves
 }
 
 // readDuties asks for all duties of the account: one set of pages of /oncalls for what hangs on
 // escalation policies, and one call for each schedule of interest that hangs on none, which
 // /oncalls does not know. Any part that fails fails the whole.
-func readDuties(ctx context.Context, c *Client, d *directory, interest []string, before *snapshot) (*snapshot, error) {
-	s := &snapshot{fetchedAt: c.now()}
+func readDuties(ctx context.Context, c *Client, d *directory, interest []string, before *snapshot, ahead time.Duration) (*snapshot, error) {
+	s := &snapshot{fetchedAt: c.now(), alone: map[string]bool{}}
+	s.until = s.fetchedAt.Add(ahead)
 	entries, err := s.readPolicies(ctx, c, d)
 	if err != nil {
 		return nil, err
@@ -72,12 +75,55 @@ func readDuties(ctx context.Context, c *Client, d *directory, interest []string,
 	}
 	for _, x := range d.schedules {
 		if !seen[x.ID] && d.askAlone(x, named[x.ID], v3) {
+			s.alone[x.ID] = true
 			if err := s.readSchedule(ctx, c, d, x); err != nil {
 				return nil, err
 			}
 		}
 	}
+	s.since(before)
 	return s, nil
+}
+
+// A seat is what a duty is about, whenever it begins and ends.
+type seat struct {
+	user, policy, schedule string
+	level                  int
+}
+
+func seatOf(d core.Duty) seat { return seat{d.UserID, d.EscalationPolicy, d.Schedule, d.Level} }
+
+// edgeSlack is how near to the end of what was asked about a duty may begin and not be shown.
+const edgeSlack = 2 * time.Second
+
+// since says of each duty when it was first seen, if that was later than it should have been.
+//
+// PagerDuty says neither who made an override nor when. But a shift that was planned is seen
+// well before it begins, so one that covers a moment about which PagerDuty was asked before,
+// and was not shown then, has been made meanwhile.
+func (s *snapshot) since(before *snapshot) {
+	if before == nil {
+		return
+	}
+	known := make(map[seat][]core.Duty, len(before.duties))
+	for _, d := range before.duties {
+		known[seatOf(d)] = append(known[seatOf(d)], d)
+	}
+	for i := range s.duties {
+		d := &s.duties[i]
+		at := before.fetchedAt
+		if d.Start.After(at) {
+			at = d.Start
+		}
+		if at.After(before.until.Add(-edgeSlack)) || s.alone[d.Schedule] && !before.alone[d.Schedule] {
+			continue // nobody had asked
+		}
+		if j := slices.IndexFunc(known[seatOf(*d)], func(k core.Duty) bool { return k.Covers(at) }); j >= 0 {
+			d.FirstSeen = known[seatOf(*d)][j].FirstSeen
+		} else {
+			d.FirstSeen = s.fetchedAt.Truncate(time.Microsecond)
+		}
+	}
 }
 
 // askAlone reports whether a schedule that /oncalls did not mention must be asked by itself.
@@ -92,7 +138,7 @@ func (d *directory) askAlone(x Schedule, named, v3Shown bool) bool {
 
 // readPolicies reads /oncalls. One so long that paging does not reach its end is read in parts.
 func (s *snapshot) readPolicies(ctx context.Context, c *Client, d *directory) ([]OnCall, error) {
-	q := OnCallQuery{Since: s.fetchedAt, Until: s.fetchedAt.Add(lookAhead)}
+	q := OnCallQuery{Since: s.fetchedAt, Until: s.until}
 	l, err := c.onCalls(ctx, laneSync, q)
 	s.skipped = l.skipped
 	if !errors.Is(err, ErrTooMany) || len(d.policies) == 0 {
@@ -117,7 +163,7 @@ func (s *snapshot) readPolicies(ctx context.Context, c *Client, d *directory) ([
 
 // readSchedule adds the duties of one schedule, on every place where it hangs.
 func (s *snapshot) readSchedule(ctx context.Context, c *Client, d *directory, x Schedule) error {
-	found, err := c.shifts(ctx, laneSync, x.ID, s.fetchedAt, s.fetchedAt.Add(lookAhead), x.V3)
+	found, err := c.shifts(ctx, laneSync, x.ID, s.fetchedAt, s.until, x.V3)
 	switch {
 	case missing(err):
 		s.missing = append(s.missing, "schedule "+x.Name+": "+err.Error())

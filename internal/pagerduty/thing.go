@@ -85,6 +85,28 @@ func (c *Client) Abilities(ctx context.Context) ([]string, error) {
 	return out.Abilities, nil
 }
 
+// Subdomain returns the first part of the account's host name, as PagerDuty's links show it.
+func (c *Client) Subdomain(ctx context.Context) (string, error) {
+	var out struct {
+		Users []struct {
+			HTMLURL string `json:"html_url"`
+		}
+	}
+	k := call{op: "GET /users", path: "/users", query: url.Values{"limit": {"1"}}}
+	if err := c.do(ctx, k, &out); err != nil {
+		return "", noList(err)
+	}
+	if len(out.Users) == 0 {
+		return "", c.odd(k, "the account has no users")
+	}
+	u, err := url.Parse(out.Users[0].HTMLURL)
+	if err != nil {
+		return "", c.odd(k, "a user's html_url is no address")
+	}
+	name, _, _ := strings.Cut(u.Hostname(), ".")
+	return name, nil
+}
+
 // Users lists everybody in the account.
 func (c *Client) Users(ctx context.Context) ([]User, error) {
 	l, err := c.users(ctx, laneRead, nil)

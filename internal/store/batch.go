@@ -18,8 +18,8 @@ import (
 
 // A batch is one transaction that several writes share.
 //
-// Its first statement locks the head of the audit chain. On PostgreSQL that makes the
-// transactions of all replicas follow one another, so that READ COMMITTED is enough; on
+// Its first statement locks the head of the audit chain on PostgreSQL: that makes the
+// transactions of all replicas follow one another, so that READ COMMITTED is enough. On
 // SQLite there is one writer anyway.
 type batch struct {
 	s    *Store
@@ -48,13 +48,22 @@ func (s *Store) begin(ctx context.Context) (*batch, error) {
 		return nil, err
 	}
 	b.q = s.wq.WithTx(b.tx)
-	if b.before, err = b.q.LockHead(ctx); err != nil {
+	if b.before, err = b.lock(); err != nil {
 		b.bad = judge(err) != theirs
 		b.close()
 		return nil, fmt.Errorf("lock the audit chain: %w", err)
 	}
 	b.head = b.before
 	return b, nil
+}
+
+// lock returns the head of the audit chain, which nobody else moves from now on.
+func (b *batch) lock() (db.LockHeadRow, error) {
+	if b.s.postgres {
+		return b.q.LockHead(b.ctx)
+	}
+	head, err := b.q.Head(b.ctx)
+	return db.LockHeadRow(head), err
 }
 
 // close undoes what was not committed and gives the connection back.
@@ -72,22 +81,28 @@ func (b *batch) close() {
 }
 
 // run runs one write. It returns an error only if the transaction is lost with it.
-func (b *batch) run(w *write, alone bool) error {
+func (b *batch) run(w *write, guarded, alone bool) error {
 	head, jobs := b.head, len(b.jobs)
-	t := &tx{view: view{ctx: b.ctx, tx: b.tx, q: b.q, texts: b.s.writes, alive: func() {}}, batch: b, alone: alone}
+	t := &tx{view: view{ctx: b.ctx, tx: b.tx, q: b.q, texts: b.s.writes, rules: &b.s.rules, alive: func() {}}, batch: b, guarded: guarded && !alone}
 	w.err = t.call(w.fn)
 	if t.fail != nil {
 		w.err = t.fail
 	}
 	t.closed = true
+	if t.fended {
+		w.err = b.s.full() // whatever the function made of it
+	}
 	if w.err == nil {
 		b.dirty = b.dirty || t.dirty
 		return t.release()
 	}
 	b.head, b.jobs = head, b.jobs[:jobs]
-	if t.fail != nil && (judge(t.fail) != theirs || !t.dirty && !alone) {
+	switch {
+	case t.fail != nil && (judge(t.fail) != theirs || !t.dirty && !alone):
 		b.bad = judge(t.fail) != theirs
 		return t.fail
+	case t.dirty && !guarded && !alone:
+		return errSpoiled
 	}
 	return t.undo()
 }

@@ -25,6 +25,7 @@ type requestBody struct {
 	Decision    *decisionBody             `json:"decision,omitempty"`
 	Gives       map[string][]resourceBody `json:"gives,omitempty"`
 	Extends     string                    `json:"extends,omitempty"`
+	Suggested   []string                  `json:"suggested,omitempty"`
 }
 
 type resourceBody struct {
@@ -74,6 +75,7 @@ type evidenceBody struct {
 	Start            int64  `json:"start,omitempty"`
 	End              int64  `json:"end,omitempty"`
 	FetchedAt        int64  `json:"fetched_at,omitempty"`
+	FirstSeen        int64  `json:"first_seen,omitempty"`
 }
 
 type evaluationBody struct {
@@ -141,7 +143,7 @@ func bodyOfRequest(r core.Request) requestBody {
 		Roles: r.Roles, Resources: each(r.Resources, bodyOfResource), Reason: r.Reason,
 		Duration: r.Duration.Microseconds(), StartAt: micros(r.StartAt), Annotations: r.Annotations,
 		Thresholds: each(r.Thresholds, bodyOfThreshold), Sets: r.Sets, Rules: each(r.Rules, bodyOfRule),
-		Gives: eachIn(r.Gives, bodyOfResource), Extends: r.Extends,
+		Gives: eachIn(r.Gives, bodyOfResource), Extends: r.Extends, Suggested: r.Suggested,
 	}
 	if e := r.Evaluation; e.Outcome != "" || !e.At.IsZero() || len(e.Reasons)+len(e.Evidence)+len(e.Rules) > 0 {
 		b.Evaluation = &evaluationBody{
@@ -165,7 +167,7 @@ func (b requestBody) fill(r *core.Request) {
 	r.Roles, r.Resources, r.Reason = b.Roles, each(b.Resources, resourceBody.noun), b.Reason
 	r.Duration, r.StartAt, r.Annotations = length(b.Duration), moment(b.StartAt), b.Annotations
 	r.Thresholds, r.Sets, r.Rules = each(b.Thresholds, thresholdBody.noun), b.Sets, each(b.Rules, ruleBody.noun)
-	r.Gives, r.Extends = eachIn(b.Gives, resourceBody.noun), b.Extends
+	r.Gives, r.Extends, r.Suggested = eachIn(b.Gives, resourceBody.noun), b.Extends, b.Suggested
 	if e := b.Evaluation; e != nil {
 		r.Evaluation = core.Evaluation{
 			At: moment(e.At), Outcome: core.Outcome(e.Outcome),
@@ -219,7 +221,7 @@ func bodyOfEvidence(e core.Evidence) evidenceBody {
 	return evidenceBody{
 		Account: e.Account, User: e.User, Service: e.Service, EscalationPolicy: e.EscalationPolicy,
 		Level: e.Level, Schedule: e.Schedule,
-		Start: micros(e.Start), End: micros(e.End), FetchedAt: micros(e.FetchedAt),
+		Start: micros(e.Start), End: micros(e.End), FetchedAt: micros(e.FetchedAt), FirstSeen: micros(e.FirstSeen),
 	}
 }
 
@@ -227,7 +229,7 @@ func (b evidenceBody) noun() core.Evidence {
 	return core.Evidence{
 		Account: b.Account, User: b.User, Service: b.Service, EscalationPolicy: b.EscalationPolicy,
 		Level: b.Level, Schedule: b.Schedule,
-		Start: moment(b.Start), End: moment(b.End), FetchedAt: moment(b.FetchedAt),
+		Start: moment(b.Start), End: moment(b.End), FetchedAt: moment(b.FetchedAt), FirstSeen: moment(b.FirstSeen),
 	}
 }
 

@@ -314,19 +314,8 @@ func TestAFailedCommitFailsEverybodyAndIsSurvived(t *testing.T) {
 // F009: the disk is full, and then it is not.
 func TestAFullDiskIsSurvived(t *testing.T) {
 	s := open(t, store.Options{Data: folder(t)})
-	err := s.WriteRaw(t.Context(), func(ctx context.Context, tx any) error {
-		var pages int
-		if err := tx.(*sql.Tx).QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
-			return err
-		}
-		return exec(ctx, tx, fmt.Sprintf("PRAGMA max_page_count = %d", pages))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	big := func(tx engine.Tx) error {
-		return errors.Join(tx.Append(core.AuditEntry{Subject: "big"}), tx.PutRequest(core.Request{ID: "big", Reason: strings.Repeat("x", 1<<20)}))
-	}
+	fill(t, s)
+	big := large("big", false)
 	wantTrouble(t, s.Write(t.Context(), big), core.Unavailable, "is full")
 	wantRequests(t, s)
 	// The connection was given up with its limit; that stands for room on the disk.

@@ -111,18 +111,10 @@ func (t *texts) prepare(ctx context.Context) {
 
 // query runs a list and gives each row to scan.
 func (v *view) query(doing string, l *list, scan func(*sql.Rows) error) error {
-	if v.fail != nil {
-		return v.fail
+	if err := v.ask(); err != nil {
+		return err
 	}
-	v.alive()
-	text := l.text.String()
-	var found *sql.Rows
-	var err error
-	if stmt := v.texts.find(text); stmt != nil {
-		found, err = v.tx.StmtContext(v.ctx, stmt).QueryContext(v.ctx, l.args...)
-	} else {
-		found, err = v.tx.QueryContext(v.ctx, text, l.args...)
-	}
+	found, err := v.find(l.text.String(), l.args)
 	if err != nil {
 		return v.check(doing, err)
 	}
@@ -133,6 +125,19 @@ func (v *view) query(doing string, l *list, scan func(*sql.Rows) error) error {
 		}
 	}
 	return v.check(doing, found.Err())
+}
+
+func (v *view) find(text string, args []any) (*sql.Rows, error) {
+	switch stmt := v.texts.find(text); {
+	case stmt == nil && v.tx == nil:
+		return v.texts.db.QueryContext(v.ctx, text, args...)
+	case stmt == nil:
+		return v.tx.QueryContext(v.ctx, text, args...)
+	case v.tx == nil:
+		return stmt.QueryContext(v.ctx, args...)
+	default:
+		return v.tx.StmtContext(v.ctx, stmt).QueryContext(v.ctx, args...)
+	}
 }
 
 func (v *view) Requests(q engine.RequestQuery) ([]core.Request, error) {
@@ -250,7 +255,7 @@ func (v *view) Grants(q engine.GrantQuery) ([]core.Grant, error) {
 		if err != nil {
 			return err
 		}
-		noun, err := grantOf(g)
+		noun, err := v.rules.grantOf(g)
 		out = append(out, noun)
 		return err
 	})

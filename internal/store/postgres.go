@@ -25,7 +25,7 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 	s.name = fmt.Sprintf("PostgreSQL at %s", c.Host)
 	s.postgres, s.retries = true, true
 	s.isolation = &sql.TxOptions{Isolation: sql.LevelReadCommitted}
-	s.reading.Isolation = sql.LevelRepeatableRead
+	s.snapshot.Isolation = sql.LevelRepeatableRead
 	c.ConnectTimeout = o.Patience
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = "sallyport"

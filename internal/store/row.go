@@ -2,6 +2,7 @@ package store
 
 import (
 	"reflect"
+	"sync"
 
 	"github.com/sallyport/sallyport/internal/core"
 	"github.com/sallyport/sallyport/internal/engine"
@@ -58,7 +59,7 @@ func rowOfGrant(g core.Grant) db.PutGrantParams {
 	return row
 }
 
-func grantOf(row db.AccessGrant) (core.Grant, error) {
+func (k *knownRules) grantOf(row db.AccessGrant) (core.Grant, error) {
 	g := core.Grant{
 		ID: row.ID, RequestID: row.RequestID,
 		Entitlement: core.Entitlement{User: row.UserName, Resource: core.Resource{Target: row.Target, Name: row.Name}},
@@ -70,12 +71,37 @@ func grantOf(row db.AccessGrant) (core.Grant, error) {
 	if row.Rule == "" {
 		return g, nil
 	}
-	var b ruleBody
-	if err := decode("grant", row.ID, row.Rule, &b); err != nil {
-		return core.Grant{}, err
+	rule, err := k.noun(row.ID, row.Rule)
+	g.Rule = rule
+	return g, err
+}
+
+// KnownRules are the rules that grants were read with lately. Most grants share one of few, and
+// to read it anew would take longer than to read the row. Nobody changes a rule in place.
+type knownRules struct {
+	mu    sync.Mutex
+	known map[string]core.ApprovalRule
+}
+
+// mostRules bounds what is remembered.
+const mostRules = 1000
+
+func (k *knownRules) noun(grant, text string) (core.ApprovalRule, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r, known := k.known[text]; known {
+		return r, nil
 	}
-	g.Rule = b.noun()
-	return g, nil
+	var b ruleBody
+	if err := decode("grant", grant, text, &b); err != nil {
+		return core.ApprovalRule{}, err
+	}
+	if k.known == nil || len(k.known) >= mostRules {
+		k.known = map[string]core.ApprovalRule{}
+	}
+	r := b.noun()
+	k.known[text] = r
+	return r, nil
 }
 
 func rowOfIncident(i core.Incident) db.PutIncidentParams {

@@ -16,7 +16,8 @@ const (
 	fileName = "sallyport.db"
 	// A file up to this size is read through at every start; it takes about 0.3 s per 64 MiB.
 	// The header of a larger one is compared with its size.
-	checkedSize = 64 << 20
+	checkedSize  = 64 << 20
+	smallestFile = 512 // SQLite's smallest page
 )
 
 // openSQLite opens the file in the data folder, for one writer and several readers.
@@ -29,6 +30,8 @@ func (s *Store) openSQLite(ctx context.Context, o Options) (err error) {
 	}
 	s.file = filepath.Join(o.Data, fileName)
 	s.name = "the database " + s.file
+	s.reserve.path, s.reserve.log = filepath.Join(o.Data, reserveName), s.log
+	_ = os.Remove(s.reserve.path) // to open the file takes room as well; it is made again afterwards
 	// Made here, so that it and the files beside it are ours alone from the start.
 	f, err := os.OpenFile(s.file, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -40,7 +43,7 @@ func (s *Store) openSQLite(ctx context.Context, o Options) (err error) {
 	if s.opened, err = os.Stat(s.file); err != nil {
 		return fmt.Errorf("open %s: %w", s.name, err)
 	}
-	if s.w, err = openFile(s.file, "cache_size(-8000)"); err != nil {
+	if s.w, err = openFile(s.file, "cache_size(-16000)"); err != nil {
 		return err
 	}
 	s.w.SetMaxOpenConns(1)
@@ -77,6 +80,9 @@ func openFile(path string, pragmas ...string) (*sql.DB, error) {
 
 // checkFile refuses a file that is damaged, rather than meet the damage later.
 func (s *Store) checkFile(ctx context.Context) error {
+	if size := s.opened.Size(); size > 0 && size < smallestFile {
+		return damaged(s.name, fmt.Errorf("it has %d bytes", size)) // SQLite would begin it anew
+	}
 	if s.opened.Size() <= checkedSize {
 		var found string
 		if err := s.w.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {

@@ -54,16 +54,20 @@ type Store struct {
 	marks  marks
 	writes *texts
 	reads  *texts
+	rules  knownRules
 	pool   *pgxpool.Pool // of the jobs; nil on SQLite
 	insert insertFunc
 
 	isolation *sql.TxOptions // of writes
-	reading   sql.TxOptions
+	snapshot  sql.TxOptions  // of reads
 	retries   bool
 
 	lock   *os.File // of the data folder; nil on PostgreSQL
 	file   string
 	opened os.FileInfo
+
+	reserve reserve      // on SQLite
+	skew    atomic.Int64 // of PostgreSQL's clock, in nanoseconds
 
 	commits atomic.Int64
 
@@ -94,7 +98,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		log: o.Logger, patience: o.Patience, reading: sql.TxOptions{ReadOnly: true},
+		log: o.Logger, patience: o.Patience, snapshot: sql.TxOptions{ReadOnly: true},
 		queue: make(chan *write, maxBatch), closing: make(chan struct{}), stopped: make(chan struct{}),
 		insert: func(context.Context, any, []core.Job) (func(), error) {
 			return nil, errors.New("nobody runs jobs: InsertJobs was not called")
@@ -109,7 +113,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 
 func (s *Store) open(ctx context.Context, o Options) (err error) {
 	if o.Database == "" {
-		err = s.openSQLite(ctx, o)
+		if err = s.openSQLite(ctx, o); err == nil {
+			err = s.reserve.open()
+		}
 	} else {
 		err = s.openPostgres(ctx, o)
 	}
@@ -178,43 +184,39 @@ func (s *Store) Commits() int64 { return s.commits.Load() }
 // refuses everything else, and Read returns that error whatever fn does. It may take long;
 // only a single answer that does not come within Options.Patience ends it.
 func (s *Store) Read(ctx context.Context, fn func(engine.View) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	err := s.read(ctx, fn)
-	if ctx.Err() != nil && err != nil && judge(err) != theirs {
-		return ctx.Err()
-	}
-	return err
+	return s.reading(ctx, func(within context.Context, alive func()) error {
+		conn, err := s.r.Conn(ctx)
+		if err != nil {
+			return s.unavailable(err)
+		}
+		defer conn.Close() //nolint:errcheck // it goes back to the pool
+		tx, err := conn.BeginTx(within, &s.snapshot)
+		if err != nil {
+			return s.unavailable(err)
+		}
+		defer tx.Rollback() //nolint:errcheck // there is nothing to undo
+		return s.show(&view{ctx: within, tx: tx, q: s.rq.WithTx(tx), texts: s.reads, rules: &s.rules, alive: alive}, fn)
+	})
 }
 
-func (s *Store) read(ctx context.Context, fn func(engine.View) error) error {
-	alive := func() {}
-	if s.postgres {
-		limited, cancel := context.WithCancel(ctx)
-		defer cancel()
-		silence := time.AfterFunc(s.patience, cancel)
-		defer silence.Stop()
-		alive = func() { silence.Reset(s.patience) }
-		ctx = limited
-	}
-	conn, err := s.r.Conn(ctx)
-	if err != nil {
-		return s.unavailable(err)
-	}
-	defer s.reads.prepare(ctx)
-	defer conn.Close() //nolint:errcheck // it goes back to the pool
-	if !s.postgres {
-		// A read is short, and watching a context costs SQLite more than the read itself.
-		ctx = context.WithoutCancel(ctx)
-	}
-	tx, err := conn.BeginTx(ctx, &s.reading)
-	if err != nil {
-		return s.unavailable(err)
-	}
-	defer tx.Rollback() //nolint:errcheck // there is nothing to undo
-	v := &view{ctx: ctx, tx: tx, q: s.rq.WithTx(tx), texts: s.reads, alive: alive}
-	err = fn(v)
+// Glance is Read for a single question: a second one is refused. It costs half as much, as
+// one answer is consistent without a transaction.
+func (s *Store) Glance(ctx context.Context, fn func(engine.View) error) error {
+	return s.reading(ctx, func(within context.Context, alive func()) error {
+		v := &view{ctx: within, q: s.rq, texts: s.reads, rules: &s.rules}
+		asked := false
+		v.alive = func() {
+			if alive(); asked {
+				v.fail = errors.New("a glance asked a second question")
+			}
+			asked = true
+		}
+		return s.show(v, fn)
+	})
+}
+
+func (s *Store) show(v *view, fn func(engine.View) error) error {
+	err := fn(v)
 	switch {
 	case v.fail == nil:
 		return err
@@ -224,12 +226,37 @@ func (s *Store) read(ctx context.Context, fn func(engine.View) error) error {
 	return v.fail
 }
 
-// Check reports whether the database can be read, and whether its file is still in place.
+// reading runs read with what it needs to be given up: alive is called before each question.
+func (s *Store) reading(ctx context.Context, read func(within context.Context, alive func()) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	alive, within := func() {}, context.WithoutCancel(ctx)
+	if s.postgres {
+		limited, cancel := context.WithCancel(ctx)
+		defer cancel()
+		silence := time.AfterFunc(s.patience, cancel)
+		defer silence.Stop()
+		alive, within = func() { silence.Reset(s.patience) }, limited
+	} // else a read is short, and watching a context costs SQLite more than the read itself
+	defer s.reads.prepare(within)
+	err := read(within, alive)
+	if ctx.Err() != nil && err != nil && judge(err) != theirs {
+		return ctx.Err()
+	}
+	return err
+}
+
+// Check reports whether the database can be read, whether its file is still in place, and
+// whether there is room on its disk.
 func (s *Store) Check(ctx context.Context) error {
 	if s.file != "" {
 		if err := s.checkReplaced(); err != nil {
 			return err
 		}
+	}
+	if s.reserve.out.Load() {
+		return s.full()
 	}
 	return s.Read(ctx, func(v engine.View) error {
 		_, _, err := v.AuditHead()

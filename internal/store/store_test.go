@@ -139,11 +139,13 @@ func unfinished(t testing.TB, s *store.Store) (out []core.Job) {
 	t.Helper()
 	lite, pool := s.Handles()
 	add := func(kind string, text []byte) {
-		var args struct{ ID string }
+		var args struct{ IDs []string }
 		if err := json.Unmarshal(text, &args); err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, core.Job{Kind: core.JobKind(kind), ID: args.ID})
+		for _, id := range args.IDs {
+			out = append(out, core.Job{Kind: core.JobKind(kind), ID: id})
+		}
 	}
 	var err error
 	if lite != nil {

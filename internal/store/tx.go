@@ -15,17 +15,23 @@ import (
 // A tx is one function's part of a batch. It implements engine.Tx.
 type tx struct {
 	view
-	batch  *batch
-	alone  bool // nobody shares the transaction, so it needs no savepoint
-	dirty  bool // it wrote something, or tried to
-	closed bool
+	batch   *batch
+	guarded bool // it writes in a savepoint
+	dirty   bool // it wrote something, or tried to
+	vital   bool // it is written although the disk is full
+	fended  bool // something was not written, because the disk is full
+	closed  bool
 }
 
 var _ engine.Tx = (*tx)(nil)
 
 var errTxKept = errors.New("a transaction was used after its function had returned")
 
-// begin comes before the first thing that tx writes: it sets the savepoint.
+// Vital says, before anything is written, that this transaction ends access. On a full disk
+// nothing else is written.
+func (t *tx) Vital() { t.vital = true }
+
+// begin comes before the first thing that tx writes: it sets the savepoint, if there is one.
 func (t *tx) begin() error {
 	switch {
 	case t.closed:
@@ -34,6 +40,9 @@ func (t *tx) begin() error {
 		return t.fail
 	case t.dirty:
 		return nil
+	case !t.vital && t.batch.s.reserve.out.Load():
+		t.fended = true
+		return t.batch.s.full()
 	}
 	t.dirty = true
 	return t.mark(t.batch.s.marks.set)
@@ -60,7 +69,7 @@ func (t *tx) undo() error {
 }
 
 func (t *tx) mark(stmt *sql.Stmt) error {
-	if t.alone {
+	if !t.guarded {
 		return nil
 	}
 	_, err := t.tx.StmtContext(t.ctx, stmt).ExecContext(t.ctx)

@@ -14,9 +14,10 @@ import (
 // A view reads in one transaction. It implements engine.View.
 type view struct {
 	ctx   context.Context
-	tx    *sql.Tx
+	tx    *sql.Tx // nil: each question is a transaction of its own
 	q     *db.Queries
 	texts *texts // the prepared lists
+	rules *knownRules
 	alive func() // called before each question
 	fail  error  // the first error of the database; after it the transaction is no good
 }
@@ -35,13 +36,20 @@ func (v *view) check(doing string, err error) error {
 	return v.fail
 }
 
+// ask comes before each question.
+func (v *view) ask() error {
+	if v.fail == nil {
+		v.alive()
+	}
+	return v.fail
+}
+
 // one reads one row. Where there is none it returns none.
 func one[R any](v *view, doing string, none error, read func() (R, error)) (R, error) {
-	if v.fail != nil {
+	if err := v.ask(); err != nil {
 		var zero R
-		return zero, v.fail
+		return zero, err
 	}
-	v.alive()
 	row, err := read()
 	if errors.Is(err, sql.ErrNoRows) {
 		var zero R
@@ -52,10 +60,9 @@ func one[R any](v *view, doing string, none error, read func() (R, error)) (R, e
 
 // rows reads many rows and makes nouns of them.
 func rows[R, N any](v *view, doing string, noun func(R) N, read func() ([]R, error)) ([]N, error) {
-	if v.fail != nil {
-		return nil, v.fail
+	if err := v.ask(); err != nil {
+		return nil, err
 	}
-	v.alive()
 	found, err := read()
 	return each(found, noun), v.check(doing, err)
 }
@@ -92,6 +99,9 @@ func (v *view) Request(id string) (core.Request, error) {
 	if err != nil {
 		return core.Request{}, err
 	}
+	if err := v.ask(); err != nil {
+		return core.Request{}, err
+	}
 	found, err := v.q.Reviews(v.ctx, id)
 	if err != nil {
 		return core.Request{}, v.check("read the reviews of "+id, err)
@@ -113,7 +123,7 @@ func (v *view) Grant(id string) (core.Grant, error) {
 	if err != nil {
 		return core.Grant{}, err
 	}
-	return grantOf(row)
+	return v.rules.grantOf(row)
 }
 
 func (v *view) Holding(e core.Entitlement) (engine.Holding, error) {

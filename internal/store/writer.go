@@ -60,6 +60,7 @@ func (s *Store) Write(ctx context.Context, fn func(engine.Tx) error) error {
 // *sql.Tx on SQLite and a pgx.Tx on PostgreSQL. It must neither end nor keep it.
 func (s *Store) WriteRaw(ctx context.Context, fn func(ctx context.Context, tx any) error) error {
 	return s.write(ctx, func(t *tx) error {
+		t.Vital() // it only tidies up after what was done
 		if err := t.begin(); err != nil {
 			return err
 		}
@@ -136,6 +137,7 @@ collect:
 	}
 	s.batch = batch
 
+	s.reserve.regain()
 	survived := false
 	defer func() {
 		if !survived { // a function ended this goroutine; the next one goes on
@@ -175,21 +177,48 @@ func answer(batch []*write, err error) {
 	}
 }
 
-// persist tries a batch until the database takes it, or the time for it is over.
+// persist tries a batch until the database takes it, or the time for it is over. It begins
+// in the hope that nobody fails after having written something: savepoints, which let one
+// undo only itself, would cost all of them more than a second try costs the few.
 func (s *Store) persist(batch []*write) error {
 	started := time.Now()
+	guarded := false
 	for n := 1; ; n++ {
-		err := s.attempt(batch)
+		err := s.attempt(batch, guarded)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, errSpoiled) {
+			guarded = true
+			n--
+			continue
 		}
 		switch verdict := judge(err); {
 		case verdict == theirs && len(batch) > 1:
 			return err
+		case s.reserve.give(err):
+			continue // there is room now for what is vital in it
 		case verdict != again || !s.retries || n == maxAttempts || time.Since(started) > s.patience:
-			return s.unavailable(err)
+			err = s.unavailable(err)
+			if s.postgres && time.Since(started) > s.patience {
+				s.refuseWaiting(err)
+			}
+			return err
 		}
 		pause(n)
+	}
+}
+
+// refuseWaiting answers those who came while a silent database was waited for: they have waited
+// as long as anybody should.
+func (s *Store) refuseWaiting(err error) {
+	for {
+		select {
+		case w := <-s.queue:
+			w.done <- err
+		default:
+			return
+		}
 	}
 }
 
@@ -198,8 +227,11 @@ func pause(n int) {
 	time.Sleep(time.Duration(n*n)*10*time.Millisecond + rand.N(20*time.Millisecond)) //nolint:gosec // it keeps replicas apart; nobody gains by guessing it
 }
 
-// attempt runs a batch in one transaction.
-func (s *Store) attempt(batch []*write) error {
+// errSpoiled says that a write without a savepoint failed among others.
+var errSpoiled = errors.New("a write has to be undone")
+
+// attempt runs a batch in one transaction; guarded: each write in a savepoint of its own.
+func (s *Store) attempt(batch []*write, guarded bool) error {
 	ctx, cancel := s.transactionContext()
 	defer cancel()
 	b, err := s.begin(ctx)
@@ -211,7 +243,7 @@ func (s *Store) attempt(batch []*write) error {
 		if !w.take() {
 			continue
 		}
-		if err := b.run(w, len(batch) == 1); err != nil {
+		if err := b.run(w, guarded, len(batch) == 1); err != nil {
 			return err
 		}
 	}

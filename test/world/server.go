@@ -172,7 +172,7 @@ func (s *Server) Account() {
 	s.Apply(`kind: pagerduty_account
 version: v1
 metadata: {name: default}
-spec: {default: true, region: us, api_token: "env:PD_TOKEN", from_email: bot@example.com, rest_url: "` + s.PD.URL + `", events_url: "` + s.PD.URL + `"}
+spec: {default: true, region: us, api_token: "env:PD_TOKEN", from_email: bot@example.com, rest_url: "` + s.PD.URL + `"}
 `)
 }
 

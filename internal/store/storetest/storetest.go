@@ -54,6 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"a transaction cannot be kept", transactionCannotBeKept},
 		{"writes are serial", writesAreSerial},
 		{"a read is a snapshot", readIsSnapshot},
+		{"a glance answers one question", glanceAnswersOnce},
 		{"jobs are committed with their cause", jobsWithTheirCause},
 		{"equal jobs are one", equalJobsAreOne},
 		{"everything at once", everythingAtOnce},

@@ -200,6 +200,38 @@ func readIsSnapshot(b *bench) {
 	})
 }
 
+func glanceAnswersOnce(b *bench) {
+	b.write(func(tx engine.Tx) {
+		b.no(tx.PutGrant(core.Grant{ID: "gr_1", RequestID: "req_1", Entitlement: core.Entitlement{User: "ann"}}))
+		b.no(tx.PutRequest(core.Request{ID: "req_1", Reviews: []core.Review{{Author: "bob"}}}))
+	})
+	glance := func(ask func(engine.View) error) error { return b.Store.Glance(b.context(), ask) }
+	for range 2 { // the first time unprepared
+		b.no(glance(func(v engine.View) error {
+			b.same("grants", len(value[[]core.Grant](b)(v.Grants(engine.GrantQuery{User: "ann"}))), 1)
+			return nil
+		}))
+	}
+	b.wantKind(glance(func(v engine.View) error { _, err := v.Grant("gr_2"); return err }), core.NotFound)
+	for what, ask := range map[string]func(engine.View) error{
+		"two questions": func(v engine.View) error {
+			_, err := v.Revision()
+			_, again := v.Grant("gr_1")
+			return errors.Join(err, again)
+		},
+		"a request and its reviews": func(v engine.View) error { _, err := v.Request("req_1"); return err },
+		"an error not looked at": func(v engine.View) error {
+			_, _ = v.Revision()
+			_, _ = v.Revision()
+			return nil
+		},
+	} {
+		if err := glance(ask); err == nil || !strings.Contains(err.Error(), "second question") {
+			b.Errorf("a glance at %s came to %v", what, err)
+		}
+	}
+}
+
 func jobsWithTheirCause(b *bench) {
 	settle := "ann\x1faws\x1fprod"
 	b.write(func(tx engine.Tx) {
