@@ -46,6 +46,7 @@ type Options struct {
 	// its serial number. Default: nobody is known by a certificate.
 	Certificate func([]*x509.Certificate) (user, serial string, err error)
 	Hosts       []string                 // names, with their ports, by which browsers reach the server; empty: any
+	Site        func() string            // where people reach the server; default: the engine's PublicURL
 	Public      http.Handler             // pages for those who are not signed in; default: none
 	IsPublic    func(*http.Request) bool // whether Public answers a call; required with it
 
@@ -166,7 +167,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	if r.Method == http.MethodPost && len(r.Header.Values("Idempotency-Key")) > 0 {
+	if r.Method == http.MethodPost && len(r.Header.Values("Idempotency-Key")) > 0 && !telling(r) {
 		a.once(w, r)
 		return
 	}

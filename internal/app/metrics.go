@@ -24,6 +24,7 @@ type Metrics struct {
 	open      prometheus.Gauge
 	calls     *prometheus.HistogramVec
 	refused   *prometheus.CounterVec
+	signIns   *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics in a registry of their own.
@@ -49,9 +50,12 @@ func NewMetrics() *Metrics {
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sallyport_http_refused_total", Help: "Calls and connections beyond a limit, by which.",
 		}, []string{"reason"}),
+		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sallyport_sign_ins_total", Help: "Sign-ins with a browser, by method and outcome.",
+		}, []string{"method", "outcome"}),
 		open: gauge("sallyport_incidents_unfinished", "Incidents that PagerDuty has not been told everything about."),
 	}
-	m.registry.MustRegister(m.decisions, m.ended, m.lag, m.overdue, m.pending, m.open, m.calls, m.refused,
+	m.registry.MustRegister(m.decisions, m.ended, m.lag, m.overdue, m.pending, m.open, m.calls, m.refused, m.signIns,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -90,6 +94,11 @@ func (m *Metrics) Waiting(pending, unfinished int) {
 // Called counts one call to PagerDuty.
 func (m *Metrics) Called(c pagerduty.Call) {
 	m.calls.WithLabelValues(c.Account, c.Op, strconv.Itoa(c.Status)).Observe(c.Duration.Seconds())
+}
+
+// SignedIn counts a sign-in with a browser.
+func (m *Metrics) SignedIn(method string, ok bool) {
+	m.signIns.WithLabelValues(method, map[bool]string{true: "ok", false: "refused"}[ok]).Inc()
 }
 
 // Refused counts a call or a connection that is beyond a limit.

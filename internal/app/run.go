@@ -14,7 +14,6 @@ import (
 
 	"github.com/sallyport/sallyport/internal/api"
 	"github.com/sallyport/sallyport/internal/config"
-	"github.com/sallyport/sallyport/internal/engine"
 	"github.com/sallyport/sallyport/internal/web"
 )
 
@@ -150,13 +149,11 @@ func (a *App) handlers() (*api.API, error) {
 	if a.Demo != "" {
 		notice = "This is the demo: whoever has its link is the administrator, and everything goes when it stops."
 	}
+	pages := a.webOptions(notice)
 	return api.New(api.Options{
 		Engine: a.Engine, Version: a.Version, Log: a.Log, Status: a.status, Doctor: a.doctor, Ready: a.ready,
 		Metrics: a.Metrics.Handler(), Certificate: a.verifyCertificate,
-		Console: web.Handler(web.Options{Engine: a.Engine, Now: a.clock.Now, Notice: notice, Caller: func(r *http.Request) engine.Actor {
-			caller, _ := api.Caller(r.Context())
-			return caller
-		}}),
+		Console: web.Handler(pages), Public: web.Public(pages), IsPublic: web.IsPublic, Site: a.site,
 	})
 }
 

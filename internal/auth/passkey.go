@@ -27,9 +27,13 @@ func NewPasskeys(publicURL string) (*Passkeys, error) {
 	if err != nil || u.Hostname() == "" {
 		return nil, core.Errorf(core.Invalid, "passkeys need a host, and public_url %q has none", publicURL)
 	}
+	origins := []string{u.Scheme + "://" + u.Host}
+	if u.Scheme == "http" { // this host's own port answers both
+		origins = append(origins, "https://"+u.Host)
+	}
 	limit := webauthn.TimeoutConfig{Enforce: true, Timeout: CeremonyTime, TimeoutUVD: CeremonyTime}
 	rp, err := webauthn.New(&webauthn.Config{
-		RPID: u.Hostname(), RPDisplayName: "Sallyport", RPOrigins: []string{u.Scheme + "://" + u.Host},
+		RPID: u.Hostname(), RPDisplayName: "Sallyport", RPOrigins: origins,
 		AttestationPreference:  protocol.PreferNoAttestation,
 		AuthenticatorSelection: selection(),
 		Timeouts:               webauthn.TimeoutsConfig{Login: limit, Registration: limit},
