@@ -40,7 +40,7 @@ func (e *Engine) Invite(ctx context.Context, a Actor, in Invitation, ttl time.Du
 	if ttl < time.Minute || ttl > longestInvitation {
 		return in, core.Errorf(core.Invalid, "an invitation cannot last %s", ttl).WithHint("between 1m and 7d")
 	}
-	in.Token, in.By = NewToken(), a.Name()
+	in.Token, in.By = e.newToken(), a.Name()
 	err := e.write(ctx, func(tx *txn) error {
 		if err := e.mayInvite(tx, a, in.User); err != nil {
 			return err
@@ -158,7 +158,7 @@ func (e *Engine) invitation(v View, token string, now time.Time) (Invitation, er
 // AcceptInvitation uses an invitation up, stores by what the user signs in from now on, and
 // signs them in: all of it or nothing.
 func (e *Engine) AcceptInvitation(ctx context.Context, token string, p Proof, at Visit) (in SignedIn, err error) {
-	in.Token = NewToken()
+	in.Token = e.newToken()
 	err = e.write(ctx, func(tx *txn) error {
 		i, err := e.invitation(tx, token, tx.now)
 		if err != nil {

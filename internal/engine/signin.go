@@ -53,7 +53,7 @@ var errNobody = core.Errorf(core.Unauthenticated, "this does not sign anybody in
 // SignIn begins a session for whoever has a passkey or subject that is known. The reason for a
 // refusal is in the audit log.
 func (e *Engine) SignIn(ctx context.Context, p Proof, at Visit) (in SignedIn, err error) {
-	in.Token = NewToken()
+	in.Token = e.newToken()
 	var user string
 	err = e.write(ctx, func(tx *txn) error {
 		c, err := tx.Credential(p.Kind, p.ID)
