@@ -37,6 +37,9 @@ func openBrowser(t *testing.T, s *world.Server) browser {
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil { // it lives as long as the context of its first call
+		t.Fatal(err)
+	}
 	b := browser{ctx, t, "http://localhost:" + port}
 	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		if _, err := cdp.Call(ctx, t, webauthn.Enable, webauthn.EnableParams{}); err != nil {
@@ -53,10 +56,11 @@ func openBrowser(t *testing.T, s *world.Server) browser {
 
 func (b browser) do(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	if err := chromedp.Do(b, actions...); err != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(b), 5*time.Second)
-		defer cancel()
-		text, _ := chromedp.Run(ctx, chromedp.Text(chromedp.CSS("body")))
+	ctx, cancel := context.WithTimeout(b, 15*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, actions...); err != nil {
+		b.picture()
+		text, _ := chromedp.Run(b, chromedp.Evaluate[string]("location.href + ' ' + document.body.innerText"))
 		b.t.Fatalf("%v; the page says: %s", err, text)
 	}
 	b.picture()

@@ -83,5 +83,8 @@ func read(ctx context.Context, o Options, a engine.Actor) (p Page, err error) {
 		return p, err
 	}
 	p.Incidents, err = o.Engine.Incidents(ctx, a, engine.IncidentQuery{Limit: 30})
+	if core.KindOf(err) == core.Refused {
+		return p, nil // not for everybody; the rest is
+	}
 	return p, err
 }
