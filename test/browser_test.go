@@ -113,7 +113,7 @@ func TestSomebodyIsInvitedMakesAPasskeySignsOutAndInAndIsRefusedOnceLocked(t *te
 	b.do(chromedp.Navigate(b.site + "/requests/req_1?x=1"))
 	b.do(chromedp.WaitEnabled(chromedp.CSS(`button[data-next="/requests/req_1?x=1"]`)))
 	b.do(chromedp.Navigate(b.site+"/you"), chromedp.WaitEnabled(chromedp.CSS(`button[data-next="/you"]`)), chromedp.Click(chromedp.CSS("button[data-passkey]")))
-	b.sees("Passkeys")
+	b.sees("Roles: auditor")
 	if r := s.Run("user", "lock", "ann@example.com"); r.Status != 0 {
 		t.Fatalf("lock: %+v", r)
 	}
