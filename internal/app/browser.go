@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"net"
 	"net/http"
 
 	"github.com/sallyport/sallyport/internal/api"
@@ -12,15 +11,8 @@ import (
 	"github.com/sallyport/sallyport/internal/web"
 )
 
-// site is where people reach the server with a browser. Passkeys know hosts by name only, so
-// that without a public_url it is localhost.
-func (a *App) site() string {
-	if a.Config.PublicURL != "" {
-		return a.Config.URL()
-	}
-	_, port, _ := net.SplitHostPort(a.Config.Listen) // the settings were checked
-	return "http://localhost:" + port
-}
+// site is where people reach the server with a browser, which is known once it listens.
+func (a *App) site() string { return a.Config.URL() }
 
 func (a *App) webOptions(notice string) web.Options {
 	return web.Options{
