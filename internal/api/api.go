@@ -48,7 +48,7 @@ type Options struct {
 	// Rotate adds a generation to the certificate authority. Default: there is none.
 	Rotate   func(context.Context) (bundle []byte, pin string, err error)
 	Hosts    []string                 // names, with their ports, by which browsers reach the server; empty: any
-	URL      string                   // where people reach it, for links
+	Site     func() string            // where people reach the server; default: the engine's PublicURL
 	Public   http.Handler             // pages for those who are not signed in; default: none
 	IsPublic func(*http.Request) bool // whether Public answers a call; required with it
 
@@ -178,7 +178,7 @@ func (a *API) route(w http.ResponseWriter, r *http.Request, once bool) {
 		a.fail(w, r, err)
 		return
 	}
-	if once && r.Method == http.MethodPost && len(r.Header.Values("Idempotency-Key")) > 0 {
+	if once && r.Method == http.MethodPost && len(r.Header.Values("Idempotency-Key")) > 0 && !telling(r) {
 		a.once(w, r)
 		return
 	}

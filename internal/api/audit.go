@@ -124,6 +124,8 @@ func (a *API) stream(ctx context.Context, w http.ResponseWriter, from int64) {
 	}()
 	tick := time.NewTicker(keepAlive)
 	defer tick.Stop()
+	look := time.NewTicker(stillKnown)
+	defer look.Stop()
 	for {
 		var err error
 		select {
@@ -131,6 +133,10 @@ func (a *API) stream(ctx context.Context, w http.ResponseWriter, from int64) {
 			err = send("id: %d\nevent: change\ndata: %s\n\n", e.Seq, oneLine(viewEntry(e)))
 		case <-tick.C:
 			err = send(": still here\n\n")
+		case <-look.C:
+			if err = a.stillMay(ctx); err != nil {
+				_ = send("event: problem\ndata: %s\n\n", oneLine(a.problem(ctx, err))) // the caller may have gone
+			}
 		case err = <-ended:
 			if ctx.Err() == nil {
 				_ = send("event: problem\ndata: %s\n\n", oneLine(a.problem(ctx, err))) // the caller may have gone
@@ -141,6 +147,22 @@ func (a *API) stream(ctx context.Context, w http.ResponseWriter, from int64) {
 			return
 		}
 	}
+}
+
+// stillKnown is how often a stream looks whether its caller still is who they were.
+const stillKnown = 3 * time.Second
+
+// stillMay refuses a caller whose session has ended, or who was locked, since the call began.
+func (a *API) stillMay(ctx context.Context) error {
+	who := caller(ctx)
+	if who.Session.ID == "" {
+		return nil // through the socket
+	}
+	_, err := a.Engine.Identify(ctx, who.Session.Kind, who.Session.ID, "")
+	if core.KindOf(err) == core.Internal || core.KindOf(err) == core.Unavailable {
+		return nil // the database does not answer; looked at again soon
+	}
+	return err
 }
 
 func oneLine(v any) []byte {

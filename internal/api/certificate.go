@@ -40,7 +40,7 @@ func (a *API) startLogin(ctx context.Context, _ *struct{}) (*answer[client.Login
 		return nil, err
 	}
 	return created(client.Login{
-		ID: l.ID, Code: l.Code, Secret: secret, URL: a.URL + "/login/" + l.ID, ExpiresAt: l.ExpiresAt.UTC(),
+		ID: l.ID, Code: l.Code, Secret: secret, URL: a.Site() + "/login/" + l.ID, ExpiresAt: l.ExpiresAt.UTC(),
 	}), nil
 }
 

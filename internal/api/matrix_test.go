@@ -86,6 +86,7 @@ var calls = map[string]func(b belonging) (path, body string){
 	"check": func(b belonging) (string, string) {
 		return "?user=" + b.user + "&resource=db/readers", ""
 	},
+	"invite-user":        func(belonging) (string, string) { return "none", "{}" },
 	"sign-certificate":   func(belonging) (string, string) { return "", signing },
 	"renew-certificate":  func(belonging) (string, string) { return "", signing },
 	"rotate-authority":   func(belonging) (string, string) { return "", "{}" },

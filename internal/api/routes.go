@@ -40,6 +40,8 @@ func (a *API) routes() []route {
 		on("POST /v1/resources", "apply-resources", "Create or replace resources, all of them or none", a.applyResources).needs("{kind}", "create", "update").takes(client.Resource{}, resourceMedia...),
 		on("DELETE /v1/resources/{kind}/{name}", "delete-resource", "Remove one resource", a.deleteResource).needs("{kind}", "delete"),
 
+		on("POST /v1/users/{name}/invitation", "invite-user", "Make a link by which somebody becomes a user, once", a.inviteUser).needs("user", "update").takes(client.InvitationAsk{}).creates(),
+
 		on("GET /v1/audit", "list-audit", "List audit entries in order", a.listAudit).needs("audit", "list"),
 		on("GET /v1/audit/verify", "verify-audit", "Walk the whole audit chain", a.verifyAudit).needs("audit", "list"),
 		on("GET /v1/watch", "watch", "Stream changes as they come", a.watch).needs("audit", "list").answers(client.AuditEntry{}, "text/event-stream"),

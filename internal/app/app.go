@@ -122,8 +122,8 @@ func (a *App) build(ctx context.Context) error {
 	}
 	a.Engine = engine.New(engine.Options{
 		Store: a.store, OnCall: a.accounts, Pager: pager{a.accounts}, Targets: a.targets, Clock: a.clock, Jobs: a.jobs,
-		Authority: a.issuer,
-		Meter:     a.Metrics, NewID: newID, Log: a.Log, Terms: terms(c), Reviewer: c.Annotations.Reviewer,
+		Authority: a.issuer, SessionTTL: c.Auth.SessionTTL,
+		Meter: a.Metrics, NewID: newID, Log: a.Log, Terms: terms(c), Reviewer: c.Annotations.Reviewer,
 		MaxStale: c.OnCall.MaxStaleness, MinAge: c.OnCall.MinOverrideAge, PublicURL: c.PublicURL, Replica: a.replica, CheckTarget: all.Check,
 		DocumentsChanged:  a.documentsChanged,
 		MayHaveToken:      allow.Names,

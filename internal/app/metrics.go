@@ -26,6 +26,7 @@ type Metrics struct {
 	refused   *prometheus.CounterVec
 	denied    *prometheus.CounterVec
 	issued    *prometheus.CounterVec
+	signIns   *prometheus.CounterVec
 }
 
 // NewMetrics returns metrics in a registry of their own.
@@ -57,9 +58,12 @@ func NewMetrics() *Metrics {
 		issued: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sallyport_certificates_issued_total", Help: "Certificates given to callers, by what they were given for.",
 		}, []string{"action"}),
+		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sallyport_sign_ins_total", Help: "Sign-ins with a browser, by method and outcome.",
+		}, []string{"method", "outcome"}),
 		open: gauge("sallyport_incidents_unfinished", "Incidents that PagerDuty has not been told everything about."),
 	}
-	m.registry.MustRegister(m.decisions, m.ended, m.lag, m.overdue, m.pending, m.open, m.calls, m.refused, m.denied, m.issued,
+	m.registry.MustRegister(m.decisions, m.ended, m.lag, m.overdue, m.pending, m.open, m.calls, m.refused, m.denied, m.issued, m.signIns,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -98,6 +102,11 @@ func (m *Metrics) Waiting(pending, unfinished int) {
 // Called counts one call to PagerDuty.
 func (m *Metrics) Called(c pagerduty.Call) {
 	m.calls.WithLabelValues(c.Account, c.Op, strconv.Itoa(c.Status)).Observe(c.Duration.Seconds())
+}
+
+// SignedIn counts a sign-in with a browser.
+func (m *Metrics) SignedIn(method string, ok bool) {
+	m.signIns.WithLabelValues(method, map[bool]string{true: "ok", false: "refused"}[ok]).Inc()
 }
 
 // Refused counts a call or a connection that is beyond a limit.

@@ -14,7 +14,6 @@ import (
 
 	"github.com/sallyport/sallyport/internal/api"
 	"github.com/sallyport/sallyport/internal/config"
-	"github.com/sallyport/sallyport/internal/engine"
 	"github.com/sallyport/sallyport/internal/web"
 )
 
@@ -120,7 +119,7 @@ func (a *App) doors(ctx context.Context) (doors []door, err error) {
 		return doors, fmt.Errorf("listen on %s: %w", a.Config.Listen, err)
 	}
 	a.listens(l.Addr().String())
-	h.Hosts, h.URL = a.hosts(), a.Config.URL()
+	h.Hosts = a.hosts()
 	tcp := h.TCP()
 	if a.Demo != "" {
 		if !config.Loopback(a.Config.Listen) {
@@ -150,13 +149,11 @@ func (a *App) handlers() (*api.API, error) {
 	if a.Demo != "" {
 		notice = "This is the demo: whoever has its link is the administrator, and everything goes when it stops."
 	}
+	pages := a.webOptions(notice)
 	return api.New(api.Options{
 		Engine: a.Engine, Version: a.Version, Log: a.Log, Status: a.status, Doctor: a.doctor, Ready: a.ready,
 		Metrics: a.Metrics.Handler(), Certificate: a.verifyCertificate, Rotate: a.rotateAuthority,
-		Console: web.Handler(web.Options{Engine: a.Engine, Now: a.clock.Now, Notice: notice, Caller: func(r *http.Request) engine.Actor {
-			caller, _ := api.Caller(r.Context())
-			return caller
-		}}),
+		Console: web.Handler(pages), Public: web.Public(pages), IsPublic: web.IsPublic, Site: a.site,
 	})
 }
 

@@ -51,6 +51,9 @@ func (f *fakeServer) routes() http.Handler {
 	handle("GET /v1/resources/{kind}", f.list)
 	handle("GET /v1/resources/{kind}/{name...}", f.get)
 	handle("DELETE /v1/resources/{kind}/{name...}", f.delete)
+	handle("POST /v1/users/{name}/invitation", func(r *http.Request) (any, error) {
+		return client.Invitation{User: r.PathValue("name"), Link: "http://localhost:7373/invite/token", ExpiresAt: then.Add(24 * time.Hour)}, nil
+	})
 	handle("POST /v1/requests", f.submit)
 	handle("POST /v1/try", f.submit)
 	handle("GET /v1/requests", f.listRequests)

@@ -20,7 +20,7 @@ func (s *shell) userCommand() *cobra.Command {
 		Example: `  sallyport user add myuser --roles=editor-requester
   sallyport user lock myuser`,
 	})
-	c.AddCommand(s.userAdd(), s.userList(), s.userLock("lock", true), s.userLock("unlock", false), s.userRemove())
+	c.AddCommand(s.userAdd(), s.userList(), s.userLock("lock", true), s.userLock("unlock", false), s.userRemove(), s.userInvite())
 	return c
 }
 
@@ -63,11 +63,41 @@ func (s *shell) addUser(ctx context.Context, c *client.Client, name string, role
 	if err != nil {
 		return err
 	}
+	invited, err := c.Invite(ctx, name, client.InvitationAsk{})
+	if err != nil {
+		s.sayf("%s has been created\n", resourceName(manifest.KindUser, name))
+		return err
+	}
 	return s.show(list(done.Items), func() error {
 		s.sayf("%s has been created\n", resourceName(manifest.KindUser, name))
-		s.notef("Invitation links come with sign-in, which is not there yet. Until then, play this user on the server's own host:\n  sallyport --as %s request list\n", name)
-		return nil
+		return s.tellInvitation(invited)
 	})
+}
+
+func (s *shell) userInvite() *cobra.Command {
+	var ask client.InvitationAsk
+	c := &cobra.Command{
+		Use:     "invite NAME",
+		Short:   "Make a new invitation link; older ones are void",
+		Example: "  sallyport user invite myuser --ttl 2h",
+		Args:    takes("NAME"),
+		RunE: s.calling(func(ctx context.Context, c *client.Client, args []string) error {
+			invited, err := c.Invite(ctx, args[0], ask)
+			if err != nil {
+				return err
+			}
+			return s.show(invited, func() error { return s.tellInvitation(invited) })
+		}),
+		ValidArgsFunction: s.completing(resourceNames(manifest.KindUser)),
+	}
+	c.Flags().StringVar(&ask.TTL, "ttl", "24h", "how long the link is good, at most 7d")
+	c.Flags().BoolVar(&ask.Replace, "replace", false, "accepting it removes every other passkey of the user, and ends their sessions")
+	return s.reading(c)
+}
+
+func (s *shell) tellInvitation(i client.Invitation) error {
+	s.sayf("Send this link to %s over a channel you trust. It works once, until %s:\n  %s\n", i.User, i.ExpiresAt.Format("2 Jan 15:04 UTC"), i.Link)
+	return nil
 }
 
 func (s *shell) userList() *cobra.Command {

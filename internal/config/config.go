@@ -68,7 +68,8 @@ type TLS struct {
 
 // Auth is how callers prove who they are.
 type Auth struct {
-	SealKey core.SecretRef // the key that seals the server's own keys; empty: seal.key in Data
+	SessionTTL time.Duration  // how long somebody stays signed in with a browser
+	SealKey    core.SecretRef // the key that seals the server's own keys; empty: seal.key in Data
 }
 
 // Log is what the log shows and how.

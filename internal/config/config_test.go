@@ -29,6 +29,7 @@ func TestWithoutAFileEverythingHasItsDefault(t *testing.T) {
 		Annotations: Annotations{NotifyService: []string{"pagerduty_notify_service"}, Services: []string{"pagerduty_services"}, Reviewer: "access-plugin"},
 		Defaults:    Defaults{Duration: 4 * time.Hour, Pending: 168 * time.Hour, Grace: 15 * time.Minute},
 		LocalAdmin:  true,
+		Auth:        Auth{SessionTTL: 12 * time.Hour},
 		Log:         Log{Level: "info", Format: "text"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -79,7 +80,7 @@ annotations:
   services: [services, more]
   reviewer: bot
 defaults: {duration: 1h, pending: 2d, grace: 0s}
-auth: {local_admin: false}
+auth: {local_admin: false, session_ttl: 8h}
 log: {level: debug, format: json}
 metrics: {listen: "127.0.0.1:9090"}
 operations: {account: main, service: Operations}
@@ -98,6 +99,7 @@ func TestAFileSetsEverything(t *testing.T) {
 		Annotations: Annotations{NotifyService: []string{"notify"}, Services: []string{"services", "more"}, Reviewer: "bot"},
 		Defaults:    Defaults{Duration: time.Hour, Pending: 48 * time.Hour},
 		Log:         Log{Level: "debug", Format: "json"},
+		Auth:        Auth{SessionTTL: 8 * time.Hour},
 		MetricsAt:   "127.0.0.1:9090",
 		Operations:  Operations{Account: "main", Service: "Operations"},
 		Egress:      Egress{Allow: []string{"10.0.0.0/8", "vault:8200"}},

@@ -90,7 +90,9 @@ func settings() []setting {
 		dur("defaults.grace", "15m", "How long access that is bound to a shift outlasts it.",
 			func(c *Config) *time.Duration { return &c.Defaults.Grace }, 0, day),
 
-		refused("auth.oidc", section), refused("auth.passkeys", yesNo), refused("auth.session_ttl", duration),
+		refused("auth.oidc", section), refused("auth.passkeys", yesNo),
+		dur("auth.session_ttl", "12h", "How long people stay signed in with a browser; max_session_ttl of their roles shortens it.",
+			func(c *Config) *time.Duration { return &c.Auth.SessionTTL }, time.Minute, 30*day),
 		boolean("auth.local_admin", "true", "Whether the socket in data, on the server's own host, acts as the administrator.",
 			func(c *Config) *bool { return &c.LocalAdmin }),
 		str("auth.seal_key", "", "What seals the server's own keys in the database: file:PATH or env:NAME of a Tink\nkeyset in JSON. Several servers on one database need the same.\nDefault: seal.key in data, which is made at the first start. Keep a copy of it.",

@@ -48,6 +48,15 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 	return &c
 }
 
+// HintOf returns the hint of the first Error in err's chain, if it has one.
+func HintOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Hint
+	}
+	return ""
+}
+
 // KindOf returns the kind of the first Error in err's chain, and Internal where there is none.
 func KindOf(err error) Kind {
 	var e *Error

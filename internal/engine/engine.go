@@ -31,12 +31,13 @@ type Options struct {
 	NewID func() string // random, unguessable, without a prefix
 	Log   *slog.Logger  // default: discards
 
-	Terms     core.Terms
-	Reviewer  string        // the user as whom the on-call reviewer reviews; default "access-plugin"
-	MaxStale  time.Duration // of on-call data that an approval may rest on; default 60 s
-	MinAge    time.Duration // of a duty that was made on the spot, before an approval may rest on it
-	PublicURL string        // for links in incidents
-	Replica   string        // names this process among the replicas; default: NewID()
+	Terms      core.Terms
+	Reviewer   string        // the user as whom the on-call reviewer reviews; default "access-plugin"
+	MaxStale   time.Duration // of on-call data that an approval may rest on; default 60 s
+	MinAge     time.Duration // of a duty that was made on the spot, before an approval may rest on it
+	PublicURL  string        // for links in incidents
+	Replica    string        // names this process among the replicas; default: NewID()
+	SessionTTL time.Duration // of a session in a browser; default 12 h
 
 	CheckTarget      func(core.Target) error // refuses settings that a connector does not know; default: takes all
 	DocumentsChanged func(context.Context)   // called after documents changed; default: nobody is
@@ -75,6 +76,9 @@ func New(o Options) *Engine {
 	}
 	if o.Reviewer == "" {
 		o.Reviewer = "access-plugin"
+	}
+	if o.SessionTTL == 0 {
+		o.SessionTTL = 12 * time.Hour
 	}
 	if o.MaxStale == 0 {
 		o.MaxStale = time.Minute

@@ -74,7 +74,7 @@ func (e *Engine) StartLogin(ctx context.Context, in LoginStart) (Login, string, 
 		return Login{}, "", err
 	}
 	if in.TTL == 0 {
-		in.TTL = defaultSessionTTL
+		in.TTL = e.SessionTTL
 	}
 	if err := checkTTL(in.TTL); err != nil {
 		return Login{}, "", err

@@ -65,7 +65,7 @@ func (e *Engine) spend(ctx context.Context, by Session) error {
 // ask again; then the one that was lost is void.
 func (e *Engine) Renew(ctx context.Context, a Actor, in SignRequest) (Issued, error) {
 	if in.TTL == 0 {
-		in.TTL = defaultSessionTTL
+		in.TTL = e.SessionTTL
 	}
 	if err := checkTTL(in.TTL); err != nil {
 		return Issued{}, err

@@ -65,7 +65,7 @@ func (e *Engine) Sign(ctx context.Context, a Actor, in SignRequest) (Issued, err
 		return Issued{}, core.Errorf(core.Invalid, "the local administrator has no identity of their own").WithHint("name a user: --user")
 	}
 	if in.TTL == 0 {
-		in.TTL = defaultSessionTTL
+		in.TTL = e.SessionTTL
 	}
 	if err := checkTTL(in.TTL); err != nil {
 		return Issued{}, err

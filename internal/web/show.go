@@ -7,14 +7,19 @@ import (
 	"github.com/a-h/templ"
 )
 
-// show renders a page under a policy that lets it run nothing and load only what is ours.
+// show renders a page under a policy that lets it run and load only what is ours.
 func show(w http.ResponseWriter, r *http.Request, c templ.Component) {
+	showStatus(w, r, http.StatusOK, c)
+}
+
+func showStatus(w http.ResponseWriter, r *http.Request, status int, c templ.Component) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
 	if err := c.Render(r.Context(), w); err != nil {
 		return // the reader has gone; there is nobody to tell
 	}

@@ -1,7 +1,7 @@
 // Package web is the console: server-rendered pages of what is going on.
 //
-// There is one page so far. It reads what the API reads, as the same caller, holds no
-// state, runs no script, and asks itself again every few seconds.
+// Its pages read what the API reads, as the same caller, and hold no state. They run no
+// script but the one of passkeys. Public is for those who are not signed in yet.
 package web
 
 //go:generate go tool -modfile=../../tools/go.mod templ generate
@@ -25,10 +25,16 @@ type Options struct {
 	Caller func(*http.Request) engine.Actor // who is looking
 	Now    func() time.Time
 	Notice string // stands on every page; empty: none
+
+	Passkeys     Passkeys
+	SetSession   func(w http.ResponseWriter, token string, until time.Time) // gives a browser its cookie
+	ClearSession func(http.ResponseWriter)
+	CSRF         func(*http.Request) string // what forms send along
 }
 
 // A Page is what the overview shows.
 type Page struct {
+	Reader
 	Now       time.Time
 	Notice    string
 	OnCall    engine.OnCallAnswer
@@ -48,6 +54,7 @@ func Handler(o Options) http.Handler {
 			http.Error(w, "The overview cannot be read now: "+err.Error(), http.StatusServiceUnavailable)
 			return
 		}
+		page.Reader = o.reader(r)
 		show(w, r, overview(page))
 	})
 	mux.HandleFunc("GET /requests/{id}", func(w http.ResponseWriter, r *http.Request) {
@@ -56,8 +63,9 @@ func Handler(o Options) http.Handler {
 			http.Error(w, "There is no such request.", http.StatusNotFound)
 			return
 		}
-		show(w, r, request(o.Notice, s))
+		show(w, r, request(o.Notice, o.reader(r), s))
 	})
+	own(mux, o)
 	return mux
 }
 
@@ -75,5 +83,8 @@ func read(ctx context.Context, o Options, a engine.Actor) (p Page, err error) {
 		return p, err
 	}
 	p.Incidents, err = o.Engine.Incidents(ctx, a, engine.IncidentQuery{Limit: 30})
+	if core.KindOf(err) == core.Refused {
+		return p, nil // not for everybody; the rest is
+	}
 	return p, err
 }
