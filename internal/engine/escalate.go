@@ -31,7 +31,7 @@ func (e *Engine) guard(before *core.Directory, a Actor, applied Applied) error {
 		if err != nil {
 			return err
 		}
-		return mayGiveRules(before, a, "role "+role.Name, role)
+		return guardRole(before, a, role)
 	case "user":
 		return guardUser(before, a, applied)
 	default:
@@ -87,6 +87,21 @@ func administratorsOnly(a Actor, what string) error {
 	return core.Errorf(core.Refused, "%s may not %s; only administrators may", a.Name(), what)
 }
 
+// guardRole refuses to put into a role more than the caller may do, and keeps with the
+// administrators for whom its holders may have identities made: whoever may be anybody may do
+// anything.
+func guardRole(before *core.Directory, a Actor, role core.Role) error {
+	old, _ := before.Role(role.Name)
+	if !sameImpersonate(old.Allow.Impersonate, role.Allow.Impersonate) || !sameImpersonate(old.Deny.Impersonate, role.Deny.Impersonate) {
+		return administratorsOnly(a, "change whom the holders of role "+role.Name+" may impersonate")
+	}
+	return mayGiveRules(before, a, "role "+role.Name, role)
+}
+
+func sameImpersonate(a, b core.Impersonate) bool {
+	return slices.Equal(a.Users, b.Users) && slices.Equal(a.Roles, b.Roles)
+}
+
 // guardUser keeps who somebody is at PagerDuty, and whose bot they are, with the
 // administrators, and refuses roles that allow more than the caller may do.
 func guardUser(before *core.Directory, a Actor, applied Applied) error {
@@ -95,6 +110,7 @@ func guardUser(before *core.Directory, a Actor, applied Applied) error {
 		return err
 	}
 	old, _ := before.User(user.Name)
+	caller, _ := before.User(a.User)
 	if !slices.Equal(old.Traits["pagerduty_email"], user.Traits["pagerduty_email"]) {
 		return administratorsOnly(a, "set pagerduty_email of "+user.Name+": it says who is on call")
 	}
@@ -106,6 +122,9 @@ func guardUser(before *core.Directory, a Actor, applied Applied) error {
 			continue
 		}
 		if role, ok := before.Role(name); ok {
+			if !sameImpersonate(role.Allow.Impersonate, core.Impersonate{}) && !slices.Contains(caller.Roles, name) {
+				return administratorsOnly(a, "give user "+user.Name+" the role "+name+", whose holders may impersonate others")
+			}
 			if err := mayGiveRules(before, a, "user "+user.Name, role); err != nil {
 				return err
 			}

@@ -16,6 +16,8 @@ func TestWhoeverEditsRolesAndUsersMakesNobodyMoreThanTheyAre(t *testing.T) {
 ---
 {kind: user, version: v2, metadata: {name: root}, spec: {roles: [admin]}}
 ---
+{kind: role, version: v5, metadata: {name: imp}, spec: {allow: {impersonate: {users: [access-plugin], roles: [access-plugin]}}}}
+---
 {kind: user, version: v2, metadata: {name: bot}, spec: {roles: [], bot: true, owner: ed}}`)
 	tests := []struct{ name, text, refused string }{
 		{"an honest role", `{kind: role, version: v7, metadata: {name: r1}, spec: {allow: {request: {roles: [demo-role]}}}}`, ""},
@@ -23,6 +25,10 @@ func TestWhoeverEditsRolesAndUsersMakesNobodyMoreThanTheyAre(t *testing.T) {
 		{"the role admin for oneself", `{kind: user, version: v2, metadata: {name: ed}, spec: {roles: [editor, admin]}}`, "may not give user ed the permission"},
 		{"a role that may read the audit log", `{kind: role, version: v7, metadata: {name: r2}, spec: {allow: {rules: [{resources: [audit], verbs: [read]}]}}}`, "may not give role r2"},
 		{"somebody else's address at PagerDuty", `{kind: user, version: v2, metadata: {name: ed}, spec: {roles: [editor], traits: {pagerduty_email: [ann@example.com]}}}`, "only administrators"},
+		{"a role that may be anybody", `{kind: role, version: v7, metadata: {name: r3}, spec: {allow: {impersonate: {users: ["*"], roles: ["*"]}}}}`, "only administrators"},
+		{"anybody in a role that may be somebody", `{kind: role, version: v7, metadata: {name: imp}, spec: {allow: {impersonate: {users: ["*"], roles: ["*"]}}}}`, "only administrators"},
+		{"something else of that role", `{kind: role, version: v7, metadata: {name: imp}, spec: {allow: {impersonate: {users: [access-plugin], roles: [access-plugin]}}, options: {max_session_ttl: 1h}}}`, ""},
+		{"that role for oneself", `{kind: user, version: v2, metadata: {name: ed}, spec: {roles: [editor, imp]}}`, "only administrators"},
 		{"a bot without its owner", `{kind: user, version: v2, metadata: {name: bot}, spec: {roles: []}}`, "only administrators"},
 		{"another account", `{kind: pagerduty_account, version: v1, metadata: {name: a}, spec: {api_token: "file:/etc/hostname", rest_url: "https://api.eu.pagerduty.com"}}`, "only administrators"},
 		{"a target", `{kind: target, version: v1, metadata: {name: demo}, spec: {connector: memory, resources: [db]}}`, "only administrators"},

@@ -33,12 +33,11 @@ type LoginStart struct {
 }
 
 const (
-	loginWait         = 10 * time.Minute
-	loginsOfAddress   = 20 // that wait at a time
-	logins            = 1000
-	maxRequest        = 16 << 10
-	maxLabel          = 200
-	defaultSessionTTL = 12 * time.Hour
+	loginWait       = 10 * time.Minute
+	loginsOfAddress = 20 // that wait at a time
+	logins          = 1000
+	maxRequest      = 16 << 10
+	maxLabel        = 200
 )
 
 type loginBody struct {

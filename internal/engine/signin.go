@@ -110,14 +110,7 @@ func (e *Engine) signIn(tx *txn, a Actor, p Proof, token string, at Visit) (Sess
 
 // sessionTTL is how long a session of a user lasts: no longer than any of their roles allows.
 func (e *Engine) sessionTTL(dir *core.Directory, user string) time.Duration {
-	ttl := e.SessionTTL
-	u, _ := dir.User(user)
-	for _, name := range u.Roles {
-		if r, ok := dir.Role(name); ok && r.Options.MaxSessionTTL > 0 {
-			ttl = min(ttl, r.Options.MaxSessionTTL)
-		}
-	}
-	return ttl
+	return min(e.SessionTTL, dir.LongestSession(user))
 }
 
 // SignOut ends the session by which the caller is known.
