@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/core"
@@ -209,6 +210,7 @@ type Key struct {
 	Body      string    // JSON, by its purpose
 	After     string    // the newest key of the purpose as its maker knows it; empty: none
 	ExpiresAt time.Time // zero: never
+	Tell      map[string]any // what the audit entry says of it besides
 }
 
 // AddKey adds a key, unless another replica was faster: then it is core.Conflict, and there is
@@ -232,6 +234,8 @@ func (e *Engine) AddKey(ctx context.Context, a Actor, k Key) error {
 		if err != nil {
 			return err
 		}
-		return tx.audit(a, "key.create", "key/"+keyID(k.Purpose, k.Name), detail{"after": k.After})
+		d := detail{"after": k.After}
+		maps.Copy(d, k.Tell)
+		return tx.audit(a, "key.create", "key/"+keyID(k.Purpose, k.Name), d)
 	})
 }
