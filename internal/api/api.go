@@ -20,6 +20,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/sallyport/sallyport/client"
+	"github.com/sallyport/sallyport/internal/core"
 	"github.com/sallyport/sallyport/internal/engine"
 )
 
@@ -38,6 +39,10 @@ type Options struct {
 	// Refused counts a call or a connection that is beyond a limit. Default: the engine's meter,
 	// where that has such a method.
 	Refused func(reason string)
+
+	// AuditKeys lists the keys of the audit log, and RotateAuditKey adds one. Default: there are none.
+	AuditKeys      func(context.Context, engine.Actor) ([]client.AuditKey, error)
+	RotateAuditKey func(ctx context.Context, a engine.Actor, lost bool) ([]client.AuditKey, error)
 
 	Metrics http.Handler // at /metrics of the socket; default: not there
 	Console http.Handler // everything that is not API; default: not there
@@ -63,6 +68,14 @@ func New(o Options) (*API, error) {
 	}
 	if o.Doctor == nil {
 		o.Doctor = func(context.Context) []client.Finding { return nil }
+	}
+	if o.AuditKeys == nil {
+		o.AuditKeys = func(context.Context, engine.Actor) ([]client.AuditKey, error) { return []client.AuditKey{}, nil }
+	}
+	if o.RotateAuditKey == nil {
+		o.RotateAuditKey = func(context.Context, engine.Actor, bool) ([]client.AuditKey, error) {
+			return nil, core.Errorf(core.Unavailable, "this server keeps no keys")
+		}
 	}
 	if o.Refused == nil {
 		o.Refused = func(string) {}

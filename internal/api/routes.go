@@ -39,8 +39,10 @@ func (a *API) routes() []route {
 		on("POST /v1/resources", "apply-resources", "Create or replace resources, all of them or none", a.applyResources).takes(client.Resource{}, resourceMedia...),
 		on("DELETE /v1/resources/{kind}/{name}", "delete-resource", "Remove one resource", a.deleteResource),
 
-		on("GET /v1/audit", "list-audit", "List audit entries in order", a.listAudit),
+		on("GET /v1/audit", "list-audit", "List audit entries, in order or newest first", a.listAudit),
 		on("GET /v1/audit/verify", "verify-audit", "Walk the whole audit chain", a.verifyAudit),
+		on("GET /v1/audit/keys", "list-audit-keys", "List the public keys that sign the audit log, the oldest first", a.listAuditKeys),
+		on("POST /v1/audit/keys", "rotate-audit-key", "Sign the audit log with a new key from now on", a.rotateAuditKey).takes(client.KeyRotation{}).creates(),
 		on("GET /v1/watch", "watch", "Stream changes as they come", a.watch).answers(client.AuditEntry{}, "text/event-stream"),
 
 		on("GET /v1/status", "get-status", "How the server is doing", a.getStatus),

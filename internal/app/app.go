@@ -20,6 +20,7 @@ import (
 	"github.com/sallyport/sallyport/internal/egress"
 	"github.com/sallyport/sallyport/internal/engine"
 	"github.com/sallyport/sallyport/internal/jobs"
+	"github.com/sallyport/sallyport/internal/notary"
 	"github.com/sallyport/sallyport/internal/pagerduty"
 	"github.com/sallyport/sallyport/internal/store"
 )
@@ -45,6 +46,7 @@ type App struct {
 	targets  *Targets
 	clock    *Clock
 	sealer   *auth.Sealer
+	notary   *notary.Notary
 	probe    probe
 	replica  string
 	started  time.Time
@@ -122,7 +124,10 @@ func (a *App) build(ctx context.Context) error {
 	a.Metrics.Watch(a.accounts.Status, a.jobs.Queue, a.store.Commits)
 	a.watchProbe(a.Metrics.registry)
 	a.started = a.clock.Now()
-	return a.Engine.KeepBuiltins(ctx)
+	if err := a.Engine.KeepBuiltins(ctx); err != nil {
+		return err
+	}
+	return a.buildNotary(ctx, allow)
 }
 
 func terms(c config.Config) core.Terms {

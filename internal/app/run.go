@@ -45,6 +45,7 @@ func (a *App) Run(ctx context.Context, started func()) (err error) {
 	group.Go(func() { a.watchDocuments(life) })
 	group.Go(func() { a.reconcileAtStart(life) })
 	group.Go(func() { a.probeDatabase(life) })
+	group.Go(func() { a.notary.Run(life) })
 	for _, d := range doors {
 		run(d.serve)
 	}
@@ -147,7 +148,7 @@ func (a *App) handlers() (*api.API, error) {
 	}
 	return api.New(api.Options{
 		Engine: a.Engine, Version: a.Version, Log: a.Log, Status: a.status, Doctor: a.doctor, Ready: a.ready,
-		Metrics: a.Metrics.Handler(),
+		Metrics: a.Metrics.Handler(), AuditKeys: a.auditKeys, RotateAuditKey: a.rotateAuditKey,
 		Console: web.Handler(web.Options{Engine: a.Engine, Now: a.clock.Now, Notice: notice, Caller: func(r *http.Request) engine.Actor {
 			caller, _ := api.Caller(r.Context())
 			return caller

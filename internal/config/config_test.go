@@ -158,8 +158,11 @@ func TestWhatIsWrongStopsTheStart(t *testing.T) {
 		{"operations", "operations: {account: main}\n", "", `operations.account is set and operations.service is not`},
 		{"tls", "tls: {cert: a, key: b}\n", "", `tls.cert at FILE:1 is not supported by this version`},
 		{"oidc", "auth:\n  oidc: {issuer: https://i.example}\n", "", `auth.oidc at FILE:2 is not supported by this version`},
-		{"checkpoints", "audit: {checkpoint_to: [a]}\n", "", `audit.checkpoint_to at FILE:1 is not supported by this version`},
-		{"checkpoints in a variable", "", "SALLYPORT_AUDIT_CHECKPOINT_EVERY=1h", `audit.checkpoint_every in SALLYPORT_AUDIT_CHECKPOINT_EVERY is not supported by this version`},
+		{"checkpoints nowhere", "audit: {checkpoint_to: [a]}\n", "", `audit.checkpoint_to at FILE:1 must be file:PATH or https://HOST/PATH`},
+		{"checkpoints in the clear", "audit: {checkpoint_to: ['http://a']}\n", "", `audit.checkpoint_to at FILE:1 must be file:PATH or https://HOST/PATH`},
+		{"an export with a password", "audit: {export: ['https://u:p@a']}\n", "", `audit.export at FILE:1 must be a URL without user, query and fragment`},
+		{"an export twice", "audit: {export: ['syslog://a', 'syslog://a']}\n", "", `audit.export at FILE:1 names the same place twice`},
+		{"checkpoints too rarely", "", "SALLYPORT_AUDIT_CHECKPOINT_EVERY=2h", `audit.checkpoint_every in SALLYPORT_AUDIT_CHECKPOINT_EVERY must be between 1s and 1h0m0s`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -73,3 +73,29 @@ func (e *Engine) VerifyAudit(ctx context.Context, a Actor) (core.Chain, error) {
 	return chain, err
 }
 
+// NoteAuditMismatch writes down that a checkpoint outside contradicts this database.
+func (e *Engine) NoteAuditMismatch(ctx context.Context, place, why string) error {
+	return e.write(ctx, func(tx *txn) error {
+		return tx.audit(engineActor, "audit.mismatch", "audit", detail{"place": place, "why": why})
+	})
+}
+
+// auditSettingsMark has the settings of the log outside that were last in force.
+const auditSettingsMark = "settings"
+
+// NoteAuditSettings writes down when the settings of where the log is taken have changed since
+// the last start: whoever switches that off is seen.
+func (e *Engine) NoteAuditSettings(ctx context.Context, settings string) error {
+	return e.write(ctx, func(tx *txn) error {
+		m, err := tx.Mark(auditSettingsMark)
+		if err != nil || m.Body == settings {
+			return err
+		}
+		was := m.Body
+		m.Name, m.Body, m.At = auditSettingsMark, settings, tx.now
+		if err := tx.PutMark(m); err != nil {
+			return err
+		}
+		return tx.audit(engineActor, "audit.configure", "audit", detail{"before": was, "after": settings})
+	})
+}

@@ -207,9 +207,9 @@ func keys(v View, purpose string) (out []core.Credential, err error) {
 type Key struct {
 	Purpose   string // "ca", "audit"
 	Name      string
-	Body      string    // JSON, by its purpose
-	After     string    // the newest key of the purpose as its maker knows it; empty: none
-	ExpiresAt time.Time // zero: never
+	Body      string         // JSON, by its purpose
+	After     string         // the newest key of the purpose as its maker knows it; empty: none
+	ExpiresAt time.Time      // zero: never
 	Tell      map[string]any // what the audit entry says of it besides
 }
 
