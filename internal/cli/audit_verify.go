@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -20,6 +21,7 @@ import (
 func (s *shell) auditVerify() *cobra.Command {
 	var keys []string
 	var checkpoints string
+	var partial bool
 	c := s.reading(&cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Prove that no audit entry was changed, dropped or put in",
@@ -32,7 +34,7 @@ database are found as well. What was not proven is said on standard error.`,
 		Args:        takes("[FILE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return s.verifyFile(args[0], checkpoints, keys)
+				return s.verifyFile(args[0], checkpoints, keys, partial)
 			}
 			if checkpoints != "" || len(keys) > 0 {
 				return misuse("--checkpoints and --key are held against a file").WithHint("sallyport audit export > audit.jsonl; sallyport audit verify audit.jsonl --checkpoints FILE --key FILE")
@@ -47,13 +49,14 @@ database are found as well. What was not proven is said on standard error.`,
 		},
 	})
 	c.Flags().StringVar(&checkpoints, "checkpoints", "", "the file that audit.checkpoint_to wrote")
+	c.Flags().BoolVar(&partial, "partial", false, "the file may begin in the middle of the log; what came before is not proven")
 	c.Flags().StringArrayVar(&keys, "key", nil, "a public key as audit key prints it, or a file of them; several times for several")
 	return c
 }
 
 // verifyFile holds an export against what was kept elsewhere.
-func (s *shell) verifyFile(name, checkpoints string, keys []string) error {
-	var o proof.Options
+func (s *shell) verifyFile(name, checkpoints string, keys []string, partial bool) error {
+	o := proof.Options{Partial: partial}
 	for _, k := range keys {
 		found, err := s.readKeys(k)
 		if err != nil {
@@ -101,9 +104,16 @@ func (s *shell) showProven(p proof.Proof) error {
 		return err
 	}
 	if s.output == "table" {
-		s.sayf("ok: %d checkpoints hold; entries %d to %d are as they were signed, the last at %s\n", p.Checked, p.First, p.Covered, p.CoveredAt.Format(time.RFC3339))
+		s.sayf("ok: %s; entries %d to %d are as they were signed, the last at %s\n", holding(p.Checked), p.First, p.Covered, p.CoveredAt.Format(time.RFC3339))
 	}
 	return nil
+}
+
+func holding(checkpoints int) string {
+	if checkpoints == 1 {
+		return "1 checkpoint holds"
+	}
+	return fmt.Sprintf("%d checkpoints hold", checkpoints)
 }
 
 // readKeys reads public keys: one itself, or a file with one on each line and a comment behind it.

@@ -29,6 +29,7 @@ func TestWithoutAFileEverythingHasItsDefault(t *testing.T) {
 		Annotations: Annotations{NotifyService: []string{"pagerduty_notify_service"}, Services: []string{"pagerduty_services"}, Reviewer: "access-plugin"},
 		Defaults:    Defaults{Duration: 4 * time.Hour, Pending: 168 * time.Hour, Grace: 15 * time.Minute},
 		LocalAdmin:  true,
+		Audit:       Audit{CheckpointEvery: time.Minute},
 		Log:         Log{Level: "info", Format: "text"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -80,6 +81,7 @@ annotations:
   reviewer: bot
 defaults: {duration: 1h, pending: 2d, grace: 0s}
 auth: {local_admin: false}
+audit: {checkpoint_every: 30s, checkpoint_to: ["file:/mnt/a", "https://w.example.com/x"], export: syslog+tls://logs}
 log: {level: debug, format: json}
 metrics: {listen: "127.0.0.1:9090"}
 operations: {account: main, service: Operations}
@@ -97,6 +99,7 @@ func TestAFileSetsEverything(t *testing.T) {
 		OnCall:      OnCall{MaxStaleness: 90 * time.Second, SyncEvery: time.Minute},
 		Annotations: Annotations{NotifyService: []string{"notify"}, Services: []string{"services", "more"}, Reviewer: "bot"},
 		Defaults:    Defaults{Duration: time.Hour, Pending: 48 * time.Hour},
+		Audit:       Audit{CheckpointEvery: 30 * time.Second, CheckpointTo: []string{"file:/mnt/a", "https://w.example.com/x"}, Export: []string{"syslog+tls://logs"}},
 		Log:         Log{Level: "debug", Format: "json"},
 		MetricsAt:   "127.0.0.1:9090",
 		Operations:  Operations{Account: "main", Service: "Operations"},

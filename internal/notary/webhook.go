@@ -6,9 +6,11 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -105,6 +107,10 @@ func (n *Notary) post(ctx context.Context, to string, body []byte) error {
 	r.Header.Set(SignatureHeader, fmt.Sprintf("t=%s,key=%s,ed25519=%s", seconds, core.AuditKeyID(public), base64.StdEncoding.EncodeToString(signature)))
 	r.Header.Set("Content-Type", "application/jsonl")
 	answer, err := n.HTTP.Do(r)
+	var full *url.Error
+	if errors.As(err, &full) {
+		return core.Errorf(core.Unavailable, "%s: %w", r.URL.Host, full.Err) // without the path, which may be secret
+	}
 	if err != nil {
 		return err
 	}

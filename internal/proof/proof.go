@@ -25,6 +25,7 @@ import (
 type Options struct {
 	Keys        []ed25519.PublicKey // known to be the log's; none: those that the log itself names
 	Checkpoints []core.Checkpoint
+	Partial     bool // the log may begin in the middle
 }
 
 // A Proof is what was found.
@@ -41,7 +42,7 @@ type Proof struct {
 // Verify walks an export. An error means that it could not be read as one; a log that is
 // broken is no error but a Proof with Bad.
 func Verify(from io.Reader, o Options) (Proof, error) {
-	w := &walk{ring: core.Keyring{}, trusting: len(o.Keys) == 0, points: slices.Clone(o.Checkpoints), strange: map[string]int64{}}
+	w := &walk{ring: core.Keyring{}, trusting: len(o.Keys) == 0, points: slices.Clone(o.Checkpoints), strange: map[string]int64{}, partial: o.Partial}
 	for _, k := range o.Keys {
 		w.ring.Add(k)
 	}
@@ -94,6 +95,7 @@ func nextLine(r *bufio.Reader, long *[]byte) ([]byte, error) {
 type walk struct {
 	p        Proof
 	ring     core.Keyring
+	partial  bool
 	trusting bool              // no key was given: the first one in the log is believed
 	strange  map[string]int64  // keys that nobody vouches for, and the entries that bring them in
 	points   []core.Checkpoint // in order
@@ -122,7 +124,7 @@ func (w *walk) take(text []byte, n int) error {
 	chain := core.Chain{Seq: w.p.Last, Hash: string(w.hash[:])}
 	if w.p.First == 0 {
 		chain = core.Chain{}
-		if e.Seq > 1 {
+		if e.Seq > 1 && w.partial {
 			chain = core.Chain{Seq: e.Seq - 1, Hash: e.Prev}
 			w.p.Notes = append(w.p.Notes, fmt.Sprintf("the file begins with entry %d; what came before it is not proven", e.Seq))
 		}
