@@ -253,8 +253,8 @@ func TestF073ABlockedPlaceFallsBehindVisiblyAndGetsEverythingInOrder(t *testing.
 		if !ed25519.Verify(keys[0].Public, append([]byte(seconds+"."), body...), sig) {
 			t.Errorf("the signature %q does not match", signature)
 		}
-		other := *r.notary // another replica, while this one has the place
-		other.Options.Replica, other.state = "b", map[string]Place{}
+		other := &Notary{Options: r.notary.Options, places: r.notary.places, state: map[string]Place{}}
+		other.Replica = "b" // while this one has the place
 		r.entries(1)
 		if m, _, err := other.claim(t.Context(), other.places[0]); err != nil || m.Owner == "b" {
 			t.Errorf("two replicas work on one place: %+v, %v", m, err)
