@@ -31,7 +31,7 @@ var drawing = []room{
 	{at: "cmd/sallyport", may: []string{"internal/cli", "internal/app"}},
 	{at: "internal/cli", may: []string{
 		"internal/cli/...", "client", "internal/config", "internal/pagerduty/pdsim",
-		"internal/core", "internal/predicate", "internal/manifest", // words, exit codes, and the commands that need no server
+		"internal/core", "internal/predicate", "internal/manifest", "internal/proof", // words, exit codes, and the commands that need no server
 	}},
 	{at: "client", std: true},
 	{at: "internal/app", may: []string{"..."}}, // the only one that knows everyone
@@ -46,6 +46,8 @@ var drawing = []room{
 	{at: "internal/egress", may: []string{"internal/core"}, std: true},
 	{at: "internal/secret", may: []string{"internal/core"}},
 	{at: "internal/auth", may: []string{"internal/core"}},
+	{at: "internal/notary", may: []string{"internal/engine", "internal/proof", "internal/core"}, std: true},
+	{at: "internal/proof", may: []string{"internal/core"}, std: true},
 	{at: "internal/config", may: []string{"internal/core"}},
 	{at: "internal/engine", may: []string{"internal/connector", "internal/manifest", "internal/core"}},
 	{at: "internal/manifest", may: []string{"internal/core", "internal/predicate"}},

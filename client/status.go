@@ -28,6 +28,16 @@ type Status struct {
 	Unfinished   int             `json:"unfinished" doc:"Incidents with something left to do at PagerDuty."`
 	Warnings     []string        `json:"warnings"`
 	Partial      bool            `json:"partial,omitempty" doc:"The caller may not know how the server is doing, so the rest is empty."`
+	Audit        []AuditPlace    `json:"audit,omitempty" doc:"The places outside that the audit log is taken to."`
+}
+
+// An AuditPlace is how it stands with one place that the audit log is taken to.
+type AuditPlace struct {
+	Place  string    `json:"place"`
+	Seq    int64     `json:"seq" doc:"The last entry that is there, or that a checkpoint there vouches for."`
+	At     time.Time `json:"at,omitzero" doc:"When something last arrived there; absent: never."`
+	Behind int64     `json:"behind" doc:"Entries that it does not have yet."`
+	Error  string    `json:"error,omitempty"`
 }
 
 // An AccountStatus is what is known of one PagerDuty account.

@@ -51,6 +51,9 @@ type Options struct {
 	Site     func() string            // where people reach the server; default: the engine's PublicURL
 	Public   http.Handler             // pages for those who are not signed in; default: none
 	IsPublic func(*http.Request) bool // whether Public answers a call; required with it
+	// AuditKeys lists the keys of the audit log, and RotateAuditKey adds one. Default: there are none.
+	AuditKeys      func(context.Context, engine.Actor) ([]client.AuditKey, error)
+	RotateAuditKey func(ctx context.Context, a engine.Actor, lost bool) ([]client.AuditKey, error)
 
 	Metrics http.Handler // at /metrics of the socket; default: not there
 	Console http.Handler // everything that is not API; default: not there
@@ -76,6 +79,14 @@ func New(o Options) (*API, error) {
 	}
 	if o.Doctor == nil {
 		o.Doctor = func(context.Context) []client.Finding { return nil }
+	}
+	if o.AuditKeys == nil {
+		o.AuditKeys = func(context.Context, engine.Actor) ([]client.AuditKey, error) { return []client.AuditKey{}, nil }
+	}
+	if o.RotateAuditKey == nil {
+		o.RotateAuditKey = func(context.Context, engine.Actor, bool) ([]client.AuditKey, error) {
+			return nil, core.Errorf(core.Unavailable, "this server keeps no keys")
+		}
 	}
 	if o.Refused == nil {
 		o.Refused = func(string) {}

@@ -17,11 +17,20 @@ import (
 )
 
 func (a *API) listAudit(ctx context.Context, in *struct {
-	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many to answer with at most."`
-	After int64 `query:"after" minimum:"0" doc:"The next of the page before."`
+	Limit   int       `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many to answer with at most."`
+	After   int64     `query:"after" minimum:"0" doc:"The next of the page before."`
+	Order   string    `query:"order" enum:"oldest,newest" default:"oldest" doc:"With which to begin."`
+	Actor   string    `query:"actor" maxLength:"512" doc:"Only what this user did."`
+	Action  string    `query:"action" maxLength:"128" doc:"Only actions that begin so."`
+	Subject string    `query:"subject" maxLength:"1024" doc:"Only what was done to this."`
+	Since   time.Time `query:"since" doc:"Only what was done at this time or later."`
+	Until   time.Time `query:"until" doc:"Only what was done before this time."`
 },
 ) (*answer[client.AuditPage], error) {
-	entries, err := a.Engine.Audit(ctx, caller(ctx), in.After, in.Limit+1)
+	entries, err := a.Engine.AuditEntries(ctx, caller(ctx), engine.AuditQuery{
+		Actor: in.Actor, Action: in.Action, Subject: in.Subject, Since: in.Since, Until: in.Until,
+		After: in.After, Newest: in.Order == "newest", Limit: in.Limit + 1,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -32,6 +41,26 @@ func (a *API) listAudit(ctx context.Context, in *struct {
 	}
 	out.Items = list(entries, viewEntry)
 	return ok(out), nil
+}
+
+func (a *API) listAuditKeys(ctx context.Context, _ *struct{}) (*answer[client.AuditKeys], error) {
+	keys, err := a.AuditKeys(ctx, caller(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return ok(client.AuditKeys{Items: keys}), nil
+}
+
+func (a *API) rotateAuditKey(ctx context.Context, _ *struct{}) (*answer[client.AuditKeys], error) {
+	var in client.KeyRotation
+	if err := read(ctx, &in); err != nil {
+		return nil, err
+	}
+	keys, err := a.RotateAuditKey(ctx, caller(ctx), in.Lost)
+	if err != nil {
+		return nil, err
+	}
+	return created(client.AuditKeys{Items: keys}), nil
 }
 
 func (a *API) verifyAudit(ctx context.Context, _ *struct{}) (*answer[client.AuditProof], error) {

@@ -239,6 +239,12 @@ func newHarness(t testing.TB, change ...func(*Options)) *harness {
 	must(t, err)
 	rotate := func(context.Context) ([]byte, string, error) { return []byte("authority"), "sha256:00", nil }
 	o := Options{Engine: h.engine, Version: "v1.2.3", Rotate: rotate, Log: slog.New(slog.NewTextHandler(h.log, nil))}
+	o.AuditKeys, o.RotateAuditKey = h.auditKeys, func(ctx context.Context, a engine.Actor, _ bool) ([]client.AuditKey, error) {
+		if err := h.engine.MayRotateAuditKey(ctx, a); err != nil {
+			return nil, err
+		}
+		return []client.AuditKey{}, nil
+	}
 	for _, f := range change {
 		f(&o)
 	}
@@ -359,3 +365,8 @@ func (paperAuthority) Bundle() ([]byte, string) { return []byte("authority"), "s
 
 // signing is the body of a call for a certificate.
 const signing = `{"request":"anything"}`
+
+// auditKeys stands for those of package notary.
+func (h *harness) auditKeys(ctx context.Context, a engine.Actor) ([]client.AuditKey, error) {
+	return []client.AuditKey{}, h.engine.MayReadAuditKeys(ctx, a)
+}

@@ -87,6 +87,8 @@ var calls = map[string]func(b belonging) (path, body string){
 		return "?user=" + b.user + "&resource=db/readers", ""
 	},
 	"invite-user":        func(belonging) (string, string) { return "none", "{}" },
+	"list-audit-keys":    func(belonging) (string, string) { return "", "" },
+	"rotate-audit-key":   func(belonging) (string, string) { return "", "{}" },
 	"sign-certificate":   func(belonging) (string, string) { return "", signing },
 	"renew-certificate":  func(belonging) (string, string) { return "", signing },
 	"rotate-authority":   func(belonging) (string, string) { return "", "{}" },

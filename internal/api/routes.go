@@ -42,8 +42,10 @@ func (a *API) routes() []route {
 
 		on("POST /v1/users/{name}/invitation", "invite-user", "Make a link by which somebody becomes a user, once", a.inviteUser).needs("user", "update").takes(client.InvitationAsk{}).creates(),
 
-		on("GET /v1/audit", "list-audit", "List audit entries in order", a.listAudit).needs("audit", "list"),
+		on("GET /v1/audit", "list-audit", "List audit entries, in order or newest first", a.listAudit).needs("audit", "list"),
 		on("GET /v1/audit/verify", "verify-audit", "Walk the whole audit chain", a.verifyAudit).needs("audit", "list"),
+		on("GET /v1/audit/keys", "list-audit-keys", "List the public keys that sign the audit log, the oldest first", a.listAuditKeys).needs("audit", "list"),
+		on("POST /v1/audit/keys", "rotate-audit-key", "Sign the audit log with a new key from now on", a.rotateAuditKey).needs("audit", "update").takes(client.KeyRotation{}).creates(),
 		on("GET /v1/watch", "watch", "Stream changes as they come", a.watch).needs("audit", "list").answers(client.AuditEntry{}, "text/event-stream"),
 
 		on("POST /v1/logins", "start-login", "Begin the login of a command line", a.startLogin).open().takes(client.LoginStart{}).creates(),

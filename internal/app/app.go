@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport/sallyport/internal/egress"
 	"github.com/sallyport/sallyport/internal/engine"
 	"github.com/sallyport/sallyport/internal/jobs"
+	"github.com/sallyport/sallyport/internal/notary"
 	"github.com/sallyport/sallyport/internal/pagerduty"
 	"github.com/sallyport/sallyport/internal/store"
 )
@@ -47,6 +48,7 @@ type App struct {
 	clock     *Clock
 	sealer    *auth.Sealer
 	authority authority
+	notary    *notary.Notary
 	refreshed atomic.Int64 // the second in which its keys were last read for a stranger
 	probe     probe
 	replica   string
@@ -135,7 +137,10 @@ func (a *App) build(ctx context.Context) error {
 	if err := a.Engine.KeepBuiltins(ctx); err != nil {
 		return err
 	}
-	return a.openAuthority(ctx)
+	if err := a.openAuthority(ctx); err != nil {
+		return err
+	}
+	return a.buildNotary(ctx, allow)
 }
 
 func terms(c config.Config) core.Terms {

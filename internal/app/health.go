@@ -27,7 +27,7 @@ func (a *App) ready(ctx context.Context) (bool, []string) {
 	if err := a.checkDatabase(ctx); err != nil {
 		return false, []string{"database: " + withCure(err)}
 	}
-	reasons := a.accountTroubles()
+	reasons := append(a.accountTroubles(), a.notary.Troubles()...)
 	overdue, waiting, err := a.residues(ctx)
 	if err != nil {
 		return false, []string{"database: " + err.Error()}
@@ -115,7 +115,9 @@ func (a *App) status(ctx context.Context) client.Status {
 		Version: a.Version, Replica: a.replica, StartedAt: a.started, Now: a.clock.Now(), Database: a.database(),
 		Listen: a.Config.Listen, PublicURL: a.Config.URL(), MaxStaleness: a.Config.OnCall.MaxStaleness.String(),
 		Accounts: []client.AccountStatus{}, Warnings: slices.Concat(a.warnings(ctx), a.accountTroubles(), a.roleTroubles(ctx), a.authorityTroubles(), a.clockTrouble()),
+		Audit: a.auditPlaces(),
 	}
+	s.Warnings = append(s.Warnings, a.notary.Troubles()...)
 	for _, st := range a.accounts.Status() {
 		account := client.AccountStatus{Name: st.Account, SyncedAt: st.LastSync, AgeSeconds: st.Age.Seconds()}
 		if st.LastError != nil {
@@ -140,6 +142,7 @@ func (a *App) doctor(ctx context.Context) []client.Finding {
 	out = append(out, a.doctorReviewer(ctx))
 	out = append(out, a.doctorRoles(ctx)...)
 	out = append(out, a.doctorTargets(ctx)...)
+	out = append(out, a.doctorAudit()...)
 	for _, w := range a.warnings(ctx) {
 		out = append(out, client.Finding{Check: "work", State: "warning", Text: w})
 	}

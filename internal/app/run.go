@@ -45,6 +45,7 @@ func (a *App) Run(ctx context.Context, started func()) (err error) {
 	group.Go(func() { a.watchAuthority(life) })
 	group.Go(func() { a.reconcileAtStart(life) })
 	group.Go(func() { a.probeDatabase(life) })
+	group.Go(func() { a.notary.Run(life) })
 	for _, d := range doors {
 		run(d.serve)
 	}
@@ -153,6 +154,7 @@ func (a *App) handlers() (*api.API, error) {
 	return api.New(api.Options{
 		Engine: a.Engine, Version: a.Version, Log: a.Log, Status: a.status, Doctor: a.doctor, Ready: a.ready,
 		Metrics: a.Metrics.Handler(), Certificate: a.verifyCertificate, Rotate: a.rotateAuthority,
+		AuditKeys: a.auditKeys, RotateAuditKey: a.rotateAuditKey,
 		Console: web.Handler(pages), Public: web.Public(pages), IsPublic: web.IsPublic, Site: a.site,
 	})
 }

@@ -2,9 +2,8 @@ package cli
 
 import (
 	"context"
-	"encoding/csv"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,39 +17,82 @@ func (s *shell) auditCommand() *cobra.Command {
 		Short: "Who did what to what, and why",
 		Example: `  sallyport audit list --subject request/req_7q2m
   sallyport audit export > audit.jsonl
-  sallyport audit verify`,
+  sallyport audit verify audit.jsonl --checkpoints checkpoints.jsonl --key audit.pub`,
 	})
-	c.AddCommand(s.auditList(), s.auditExport(), s.auditVerify())
+	c.AddCommand(s.auditList(), s.auditExport(), s.auditVerify(), s.auditKey(), s.auditRotate())
 	return c
 }
 
-// entries calls each with every audit entry after a number, in order.
-func entries(ctx context.Context, c *client.Client, after int64, each func(client.AuditEntry) error) error {
+// entries calls each with every audit entry that a query selects, and returns the last number.
+func entries(ctx context.Context, c *client.Client, q client.AuditQuery, each func(client.AuditEntry) error) (int64, error) {
+	q.Limit = 1000
 	for {
-		page, err := c.Audit(ctx, after, 1000)
+		page, err := c.AuditEntries(ctx, q)
 		if err != nil {
-			return err
+			return q.After, err
 		}
 		for _, e := range page.Items {
 			if err := each(e); err != nil {
-				return err
+				return q.After, err
 			}
+			q.After = e.Seq
 		}
-		if page.Next <= after {
-			return nil
+		if page.Next == 0 {
+			return q.After, nil
 		}
-		after = page.Next
 	}
 }
 
+// An auditFilter is what list and export select by.
+type auditFilter struct {
+	actor, action, subject string
+	since, until           string
+}
+
+func (s *shell) filtered(c *cobra.Command) *auditFilter {
+	f := &auditFilter{}
+	c.Flags().StringVar(&f.actor, "actor", "", "only what this user did")
+	c.Flags().StringVar(&f.action, "action", "", "only actions that begin so, such as access_request.review or grant")
+	c.Flags().StringVar(&f.subject, "subject", "", "only what was done to this, such as request/req_7q2m or role/editor")
+	c.Flags().StringVar(&f.since, "since", "", "only what was done since this time, or in the last 24h")
+	c.Flags().StringVar(&f.until, "until", "", "only what was done before this time")
+	s.completeFlag(c, "actor", resourceNames("user"))
+	return f
+}
+
+func (f *auditFilter) query(now time.Time) (q client.AuditQuery, err error) {
+	q = client.AuditQuery{Actor: f.actor, Action: f.action, Subject: f.subject}
+	if q.Since, err = readPast("since", f.since, now); err != nil {
+		return q, err
+	}
+	q.Until, err = readPast("until", f.until, now)
+	return q, err
+}
+
+// readPast reads a time, or how long ago it is.
+func readPast(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, form := range []string{time.RFC3339Nano, time.DateTime, time.DateOnly} {
+		if at, err := time.Parse(form, text); err == nil {
+			return at, nil
+		}
+	}
+	if ago, err := length(flag, text); err == nil && ago > 0 {
+		return now.Add(-ago), nil
+	}
+	return time.Time{}, misuse("--%s %.40q is neither a time nor a length", flag, text).WithHint("write 2026-03-01T12:00:00Z, 2026-03-01 (UTC), 90m or, up to two weeks, 7d")
+}
+
 func (s *shell) auditList() *cobra.Command {
-	var actor, action, subject string
+	var filter *auditFilter
 	var limit int
 	c := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the newest audit entries, the newest last",
-		Example: `  sallyport audit list --action access_request.review
+		Example: `  sallyport audit list --action access_request.review --since 24h
   sallyport audit list --subject request/req_7q2m -o json`,
 		Args:              takes(),
 		ValidArgsFunction: nothing,
@@ -58,17 +100,12 @@ func (s *shell) auditList() *cobra.Command {
 			if err := checkLimit(limit); err != nil {
 				return err
 			}
-			var found []client.AuditEntry
-			more := false
-			err := entries(ctx, c, 0, func(e client.AuditEntry) error {
-				if (actor != "" && e.Actor != actor) || (subject != "" && e.Subject != subject) || !strings.HasPrefix(e.Action, action) {
-					return nil
-				}
-				if found = append(found, e); len(found) > limit {
-					found, more = found[1:], true
-				}
-				return nil
-			})
+			q, err := filter.query(time.Now())
+			if err != nil {
+				return err
+			}
+			q.Newest = true
+			found, more, err := newest(ctx, c, q, limit)
 			if err != nil {
 				return err
 			}
@@ -82,12 +119,26 @@ func (s *shell) auditList() *cobra.Command {
 			})
 		}),
 	}
-	c.Flags().StringVar(&actor, "actor", "", "only what this user did")
-	c.Flags().StringVar(&action, "action", "", "only actions that begin so, such as access_request.review or grant")
-	c.Flags().StringVar(&subject, "subject", "", "only what was done to this, such as request/req_7q2m or role/editor")
+	filter = s.filtered(c)
 	limited(c, &limit)
-	s.completeFlag(c, "actor", resourceNames("user"))
 	return s.reading(c)
+}
+
+// newest returns the newest entries that a query selects, the newest last.
+func newest(ctx context.Context, c *client.Client, q client.AuditQuery, limit int) (found []client.AuditEntry, more bool, err error) {
+	for len(found) < limit {
+		q.Limit = min(limit-len(found), 1000)
+		page, err := c.AuditEntries(ctx, q)
+		if err != nil {
+			return nil, false, err
+		}
+		found = append(found, page.Items...)
+		if q.After, more = page.Next, page.Next > 0; !more {
+			break
+		}
+	}
+	slices.Reverse(found)
+	return found, more, nil
 }
 
 // shortened cuts a detail to what fits a line; -o json shows it whole.
@@ -97,61 +148,4 @@ func shortened(detail string) string {
 		return string(runes[:most-1]) + "…"
 	}
 	return detail
-}
-
-func (s *shell) auditExport() *cobra.Command {
-	var after int64
-	var asCSV bool
-	c := &cobra.Command{
-		Use:   "export",
-		Short: "Write the audit log: one JSON object a line, with its hashes",
-		Long: `Write the audit log in order, one JSON object a line, to be kept elsewhere: sallyport audit verify FILE
-proves later that nothing was changed. With --csv, cells that a spreadsheet would take for formulas begin with '.`,
-		Example: `  sallyport audit export > audit.jsonl
-  sallyport audit export --csv --after 1000 > audit.csv`,
-		Args:              takes(),
-		ValidArgsFunction: nothing,
-		RunE: s.calling(func(ctx context.Context, c *client.Client, _ []string) error {
-			if after < 0 {
-				return misuse("--after %d is no number of an entry", after)
-			}
-			if asCSV {
-				return s.exportCSV(ctx, c, after)
-			}
-			return entries(ctx, c, after, func(e client.AuditEntry) error { return s.writeLine(e) })
-		}),
-	}
-	c.Flags().Int64Var(&after, "after", 0, "begin behind this entry")
-	c.Flags().BoolVar(&asCSV, "csv", false, "write comma-separated values instead")
-	return c
-}
-
-func (s *shell) exportCSV(ctx context.Context, c *client.Client, after int64) error {
-	w := csv.NewWriter(s.out)
-	rows := [][]string{{"seq", "at", "actor", "via", "action", "subject", "detail", "prev", "hash"}}
-	err := entries(ctx, c, after, func(e client.AuditEntry) error {
-		rows = append(rows, []string{
-			strconv.FormatInt(e.Seq, 10), e.At.UTC().Format(time.RFC3339Nano), e.Actor, e.Via, e.Action, e.Subject, e.Detail, e.Prev, e.Hash,
-		})
-		err := w.WriteAll(defused(rows))
-		rows = nil
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return w.WriteAll(defused(rows))
-}
-
-// defused keeps spreadsheets from calculating with cells, and terminals from acting on them.
-func defused(rows [][]string) [][]string {
-	for _, row := range rows {
-		for i, cell := range row {
-			if cell = plain(cell); strings.HasPrefix(strings.TrimLeft(cell, " "), "=") || strings.IndexAny(cell, "+-@") == 0 {
-				cell = "'" + cell
-			}
-			row[i] = cell
-		}
-	}
-	return rows
 }

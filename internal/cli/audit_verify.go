@@ -1,42 +1,43 @@
 package cli
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
+	"crypto/ed25519"
+	"encoding/base64"
+	"fmt"
 	"io"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport/sallyport/client"
 	"github.com/sallyport/sallyport/internal/core"
+	"github.com/sallyport/sallyport/internal/proof"
 )
 
 func (s *shell) auditVerify() *cobra.Command {
-	return s.reading(&cobra.Command{
+	var keys []string
+	var checkpoints string
+	var partial bool
+	c := s.reading(&cobra.Command{
 		Use:   "verify [FILE]",
 		Short: "Prove that no audit entry was changed, dropped or put in",
-		Long:  "Walk the chain of hashes: the server's, or that of a file which audit export wrote. A file needs no server.",
+		Long: `Walk the chain of hashes: the server's, or that of a file which audit export wrote. A file needs no server. With
+checkpoints that were kept elsewhere and the public key, a cut tail, a log computed anew and a restored old
+database are found as well. What was not proven is said on standard error.`,
 		Example: `  sallyport audit verify
-  sallyport audit verify audit.jsonl`,
+  sallyport audit verify audit.jsonl --checkpoints /mnt/audit/checkpoints.jsonl --key audit.pub`,
 		Annotations: map[string]string{exits: "For the chain: 0 whole, 1 broken."},
 		Args:        takes("[FILE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				data, err := s.readFile(args[0])
-				if err != nil {
-					return err
-				}
-				proof, first, err := proofOf(data, fileName(args[0]))
-				if err != nil {
-					return err
-				}
-				if first > 1 {
-					s.notef("warning: the file begins with entry %d; what came before it is not proven\n", first)
-				}
-				return s.showProof(proof)
+				return s.verifyFile(args[0], checkpoints, keys, partial)
+			}
+			if checkpoints != "" || len(keys) > 0 {
+				return misuse("--checkpoints and --key are held against a file").WithHint("sallyport audit export > audit.jsonl; sallyport audit verify audit.jsonl --checkpoints FILE --key FILE")
 			}
 			return s.calling(func(ctx context.Context, c *client.Client, _ []string) error {
 				proof, err := c.VerifyAudit(ctx)
@@ -47,6 +48,116 @@ func (s *shell) auditVerify() *cobra.Command {
 			})(cmd, args)
 		},
 	})
+	c.Flags().StringVar(&checkpoints, "checkpoints", "", "the file that audit.checkpoint_to wrote")
+	c.Flags().BoolVar(&partial, "partial", false, "the file may begin in the middle of the log; what came before is not proven")
+	c.Flags().StringArrayVar(&keys, "key", nil, "a public key as audit key prints it, or a file of them; several times for several")
+	return c
+}
+
+// verifyFile holds an export against what was kept elsewhere.
+func (s *shell) verifyFile(name, checkpoints string, keys []string, partial bool) error {
+	o := proof.Options{Partial: partial}
+	for _, k := range keys {
+		found, err := s.readKeys(k)
+		if err != nil {
+			return err
+		}
+		o.Keys = append(o.Keys, found...)
+	}
+	if checkpoints != "" {
+		data, err := s.readFile(checkpoints)
+		if err != nil {
+			return err
+		}
+		if o.Checkpoints, err = proof.ReadAll(data); err != nil {
+			return err
+		}
+		if len(o.Checkpoints) == 0 {
+			return misuse("%s has no checkpoint in it", fileName(checkpoints))
+		}
+	}
+	from, err := s.openFile(name)
+	if err != nil {
+		return err
+	}
+	defer from.Close() //nolint:errcheck // it is only read
+	p, err := proof.Verify(from, o)
+	if core.KindOf(err) == core.Invalid {
+		return misuse("%s: %w", fileName(name), err)
+	}
+	if err != nil {
+		return err
+	}
+	return s.showProven(p)
+}
+
+// showProven says what a walk over a file has shown, and what it has not.
+func (s *shell) showProven(p proof.Proof) error {
+	out := client.AuditProof{OK: p.Bad == "", Head: p.Head, Error: p.Bad}
+	if p.First > 0 {
+		out.Entries = p.Last - p.First + 1
+	}
+	for _, note := range p.Notes {
+		s.notef("note: %s\n", note)
+	}
+	if err := s.showProof(out); err != nil || p.Checked == 0 {
+		return err
+	}
+	if s.output == "table" {
+		s.sayf("ok: %s; entries %d to %d are as they were signed, the last at %s\n", holding(p.Checked), p.First, p.Covered, p.CoveredAt.Format(time.RFC3339))
+	}
+	return nil
+}
+
+func holding(checkpoints int) string {
+	if checkpoints == 1 {
+		return "1 checkpoint holds"
+	}
+	return fmt.Sprintf("%d checkpoints hold", checkpoints)
+}
+
+// readKeys reads public keys: one itself, or a file with one on each line and a comment behind it.
+func (s *shell) readKeys(value string) ([]ed25519.PublicKey, error) {
+	if key, ok := publicKey(value); ok {
+		return []ed25519.PublicKey{key}, nil
+	}
+	data, err := s.readFile(value)
+	if err != nil {
+		return nil, err
+	}
+	var out []ed25519.PublicKey
+	for line := range bytes.Lines(data) {
+		text, _, _ := strings.Cut(string(line), "#")
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		key, ok := publicKey(text)
+		if !ok {
+			return nil, misuse("%s has a line that is no public key", fileName(value)).WithHint("sallyport audit key prints them")
+		}
+		out = append(out, key)
+	}
+	if len(out) == 0 {
+		return nil, misuse("%s has no public key in it", fileName(value)).WithHint("sallyport audit key prints them")
+	}
+	return out, nil
+}
+
+func publicKey(text string) (ed25519.PublicKey, bool) {
+	key, err := base64.StdEncoding.DecodeString(text)
+	return key, err == nil && len(key) == ed25519.PublicKeySize
+}
+
+// openFile opens a file to be read; - is the standard input.
+func (s *shell) openFile(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(s.in), nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fileProblem(err)
+	}
+	return f, nil
 }
 
 func (s *shell) showProof(proof client.AuditProof) error {
@@ -61,45 +172,4 @@ func (s *shell) showProof(proof client.AuditProof) error {
 			WithHint("compare with an export from before: sallyport audit verify FILE")
 	}
 	return err
-}
-
-// proofOf walks an export. One that begins in the middle is trusted to continue what was before.
-func proofOf(data []byte, name string) (proof client.AuditProof, first int64, err error) {
-	var chain core.Chain
-	lines := bufio.NewReader(bytes.NewReader(data))
-	for n := 1; ; n++ {
-		line, err := lines.ReadBytes('\n')
-		if text := bytes.TrimSpace(line); len(text) > 0 {
-			var e client.AuditEntry
-			if err := json.Unmarshal(text, &e); err != nil {
-				return proof, first, misuse("line %d of %s: %w", n, name, err).WithHint("audit export without --csv writes what can be verified")
-			}
-			if proof.Entries == 0 {
-				first = e.Seq
-			}
-			if proof.Entries == 0 && e.Seq > 1 {
-				chain = core.Chain{Seq: e.Seq - 1, Hash: e.Prev}
-			}
-			if err := chain.Verify(entry(e)); err != nil {
-				proof.Head, proof.Error = chain.Hash, err.Error()
-				return proof, first, nil
-			}
-			proof.Entries++
-		}
-		switch {
-		case !errors.Is(err, io.EOF):
-		case proof.Entries == 0:
-			return proof, first, misuse("%s has no audit entry in it, so there is nothing to verify", name)
-		default:
-			proof.OK, proof.Head = true, chain.Hash
-			return proof, first, nil
-		}
-	}
-}
-
-// entry is an audit entry from the wire as it was hashed.
-func entry(e client.AuditEntry) core.AuditEntry {
-	return core.AuditEntry{
-		Seq: e.Seq, At: e.At, Actor: e.Actor, Via: e.Via, Action: e.Action, Subject: e.Subject, Detail: e.Detail, Prev: e.Prev, Hash: e.Hash,
-	}
 }

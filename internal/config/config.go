@@ -29,6 +29,7 @@ type Config struct {
 	TLS         TLS
 	LocalAdmin  bool // the Unix socket in Data acts as the administrator
 	Auth        Auth
+	Audit       Audit
 	Log         Log
 	MetricsAt   string // HOST:PORT of /metrics; empty: on the socket only
 	Operations  Operations
@@ -70,6 +71,13 @@ type TLS struct {
 type Auth struct {
 	SessionTTL time.Duration  // how long somebody stays signed in with a browser
 	SealKey    core.SecretRef // the key that seals the server's own keys; empty: seal.key in Data
+}
+
+// Audit is where the audit log is taken besides the database.
+type Audit struct {
+	CheckpointEvery time.Duration
+	CheckpointTo    []string // "file:PATH", "https://…"
+	Export          []string // "https://…", "syslog://…", "syslog+tcp://…", "syslog+tls://…"
 }
 
 // Log is what the log shows and how.
@@ -185,7 +193,29 @@ func (c Config) Notes() []string {
 	if c.Operations.Service == "" {
 		notes = append(notes, "operations.service is not set: nobody is paged when access cannot be removed")
 	}
+	for _, to := range c.Audit.CheckpointTo {
+		if path, isFile := strings.CutPrefix(to, "file:"); isFile && within(path, c.Data) {
+			notes = append(notes, fmt.Sprintf("audit.checkpoint_to: %s is in the data folder: whoever restores or changes that folder changes the checkpoints with it", path))
+		}
+	}
 	return notes
+}
+
+// within reports whether a path leads into a folder.
+func within(path, folder string) bool {
+	a, errA := filepath.Abs(path)
+	b, errB := filepath.Abs(folder)
+	if errA != nil || errB != nil {
+		return false
+	}
+	if real, err := filepath.EvalSymlinks(filepath.Dir(a)); err == nil {
+		a = filepath.Join(real, filepath.Base(a))
+	}
+	if real, err := filepath.EvalSymlinks(b); err == nil {
+		b = real
+	}
+	rel, err := filepath.Rel(b, a)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
 // Loopback reports whether an address is reachable from its own machine only.

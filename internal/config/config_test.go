@@ -30,6 +30,7 @@ func TestWithoutAFileEverythingHasItsDefault(t *testing.T) {
 		Defaults:    Defaults{Duration: 4 * time.Hour, Pending: 168 * time.Hour, Grace: 15 * time.Minute},
 		LocalAdmin:  true,
 		Auth:        Auth{SessionTTL: 12 * time.Hour},
+		Audit:       Audit{CheckpointEvery: time.Minute},
 		Log:         Log{Level: "info", Format: "text"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -81,6 +82,7 @@ annotations:
   reviewer: bot
 defaults: {duration: 1h, pending: 2d, grace: 0s}
 auth: {local_admin: false, session_ttl: 8h}
+audit: {checkpoint_every: 30s, checkpoint_to: ["file:/mnt/a", "https://w.example.com/x"], export: syslog+tls://logs}
 log: {level: debug, format: json}
 metrics: {listen: "127.0.0.1:9090"}
 operations: {account: main, service: Operations}
@@ -98,6 +100,7 @@ func TestAFileSetsEverything(t *testing.T) {
 		OnCall:      OnCall{MaxStaleness: 90 * time.Second, SyncEvery: time.Minute},
 		Annotations: Annotations{NotifyService: []string{"notify"}, Services: []string{"services", "more"}, Reviewer: "bot"},
 		Defaults:    Defaults{Duration: time.Hour, Pending: 48 * time.Hour},
+		Audit:       Audit{CheckpointEvery: 30 * time.Second, CheckpointTo: []string{"file:/mnt/a", "https://w.example.com/x"}, Export: []string{"syslog+tls://logs"}},
 		Log:         Log{Level: "debug", Format: "json"},
 		Auth:        Auth{SessionTTL: 8 * time.Hour},
 		MetricsAt:   "127.0.0.1:9090",
@@ -165,8 +168,11 @@ func TestWhatIsWrongStopsTheStart(t *testing.T) {
 		{"tls", "tls: {client_ca: a}\n", "", `tls.client_ca at FILE:1 is not supported by this version`},
 		{"half of tls", "tls: {cert: a}\n", "", `one of tls.cert and tls.key is set and the other is not`},
 		{"oidc", "auth:\n  oidc: {issuer: https://i.example}\n", "", `auth.oidc at FILE:2 is not supported by this version`},
-		{"checkpoints", "audit: {checkpoint_to: [a]}\n", "", `audit.checkpoint_to at FILE:1 is not supported by this version`},
-		{"checkpoints in a variable", "", "SALLYPORT_AUDIT_CHECKPOINT_EVERY=1h", `audit.checkpoint_every in SALLYPORT_AUDIT_CHECKPOINT_EVERY is not supported by this version`},
+		{"checkpoints nowhere", "audit: {checkpoint_to: [a]}\n", "", `audit.checkpoint_to at FILE:1 must be file:PATH or https://HOST/PATH`},
+		{"checkpoints in the clear", "audit: {checkpoint_to: ['http://a']}\n", "", `audit.checkpoint_to at FILE:1 must be file:PATH or https://HOST/PATH`},
+		{"an export with a password", "audit: {export: ['https://u:p@a']}\n", "", `audit.export at FILE:1 must be a URL without user, query and fragment`},
+		{"an export twice", "audit: {export: ['syslog://a', 'syslog://a']}\n", "", `audit.export at FILE:1 names the same place twice`},
+		{"checkpoints too rarely", "", "SALLYPORT_AUDIT_CHECKPOINT_EVERY=2h", `audit.checkpoint_every in SALLYPORT_AUDIT_CHECKPOINT_EVERY must be between 1s and 1h0m0s`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

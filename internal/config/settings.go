@@ -97,7 +97,12 @@ func settings() []setting {
 			func(c *Config) *bool { return &c.LocalAdmin }),
 		str("auth.seal_key", "", "What seals the server's own keys in the database: file:PATH or env:NAME of a Tink\nkeyset in JSON. Several servers on one database need the same.\nDefault: seal.key in data, which is made at the first start. Keep a copy of it.",
 			func(c *Config) *string { return (*string)(&c.Auth.SealKey) }, checkReference),
-		refused("audit.checkpoint_every", duration), refused("audit.checkpoint_to", texts), refused("audit.export", texts),
+		dur("audit.checkpoint_every", "60s", "How often the state of the audit log is signed, where there is something new.\nAfter 1000 entries it is signed in any case.",
+			func(c *Config) *time.Duration { return &c.Audit.CheckpointEvery }, time.Second, time.Hour),
+		list("audit.checkpoint_to", "", "Where the signed checkpoints go, best to places that this server's administrators\ncannot change: file:/mnt/worm/checkpoints.jsonl, https://witness.example.com/sallyport.",
+			func(c *Config) *[]string { return &c.Audit.CheckpointTo }).each(checkCheckpointTo),
+		list("audit.export", "", "Where every audit entry goes as well: https://siem.example.com/in (signed JSON lines),\nsyslog+tls://logs.example.com, syslog+tcp://…, syslog://… (UDP).",
+			func(c *Config) *[]string { return &c.Audit.Export }).each(checkExport),
 
 		word("log.level", "info", "debug, info, warn or error.",
 			func(c *Config) *string { return &c.Log.Level }, "debug", "info", "warn", "error"),
@@ -147,6 +152,23 @@ func list(name, value, about string, at func(*Config) *[]string) setting {
 		},
 		get: func(c Config) string { return strings.Join(*at(&c), ", ") },
 	}
+}
+
+// each checks every text of a list.
+func (s setting) each(check func(string) error) setting {
+	set := s.set
+	s.set = func(c *Config, v []string) error {
+		for i, w := range v {
+			if err := check(w); err != nil {
+				return err
+			}
+			if slices.Contains(v[:i], w) {
+				return errors.New("names the same place twice")
+			}
+		}
+		return set(c, v)
+	}
+	return s
 }
 
 func boolean(name, value, about string, at func(*Config) *bool) setting {
@@ -215,6 +237,29 @@ func checkReference(v string) error {
 	kind, name, _ := strings.Cut(v, ":")
 	if v != "" && (name == "" || (kind != "file" && kind != "env")) {
 		return errors.New("must be file:PATH or env:NAME; the value itself does not belong here")
+	}
+	return nil
+}
+
+func checkCheckpointTo(v string) error {
+	if path, ok := strings.CutPrefix(v, "file:"); ok {
+		return notEmpty(path)
+	}
+	return checkPlace(v, "file:PATH or https://HOST/PATH", "https")
+}
+
+func checkExport(v string) error {
+	return checkPlace(v, "https://HOST/PATH, syslog://HOST, syslog+tcp://HOST or syslog+tls://HOST", "https", "syslog", "syslog+tcp", "syslog+tls")
+}
+
+// checkPlace never repeats the URL: it may hold a password.
+func checkPlace(v, form string, schemes ...string) error {
+	u, err := url.Parse(v)
+	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" {
+		return errors.New("must be " + form)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("must be a URL without user, query and fragment")
 	}
 	return nil
 }

@@ -67,6 +67,19 @@ func NewClient(o Options) *http.Client {
 	return &http.Client{Transport: &gate{dialer: dialer, transport: t}, CheckRedirect: checkRedirect}
 }
 
+// Dial returns what connects as NewClient's calls do, for what is not HTTP.
+func Dial(o Options) func(ctx context.Context, network, address string) (net.Conn, error) {
+	d := dialer{policy: o.Policy, allow: o.Allow, resolver: o.Resolver}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := d.dial(ctx, network, address)
+		if err != nil {
+			host, _, _ := net.SplitHostPort(address) // dial has taken it
+			return nil, explain(err, host)
+		}
+		return conn, nil
+	}
+}
+
 // checkRedirect follows nothing: a redirect would carry what was meant for one host to another.
 func checkRedirect(next *http.Request, via []*http.Request) error {
 	from := via[0].URL

@@ -43,6 +43,8 @@ type View interface {
 	PinOf(account, pagerDutyUserID string) (Pin, error)      // the zero Pin where there is none
 	Audit(after int64, limit int) ([]core.AuditEntry, error) // in order
 	AuditHead() (seq int64, hash string, err error)
+	AuditEntries(q AuditQuery) ([]core.AuditEntry, error)
+	Mark(name string) (Mark, error)                                          // the zero Mark where there is none
 	Answer(key string) (Answer, error)                                       // the zero Answer where there is none
 	Credential(kind core.CredentialKind, id string) (core.Credential, error) // core.NotFound
 	Credentials(q CredentialQuery) ([]core.Credential, error)                // the oldest first
@@ -68,6 +70,7 @@ type Tx interface {
 	PutCredential(c core.Credential) error
 	DeleteCredential(kind core.CredentialKind, id string) error // core.NotFound
 	DeleteCredentials(by time.Time) error                       // those that expire at or before
+	PutMark(m Mark) error
 	// Append adds an entry to the audit chain; it fills Seq, Prev and Hash.
 	Append(e core.AuditEntry) error
 	// Enqueue commits a durable job with the transaction.
@@ -119,6 +122,30 @@ type CredentialQuery struct {
 	User   string
 	Author string
 	Kind   core.CredentialKind
+}
+
+// An AuditQuery selects audit entries, in order or newest first. Zero fields select everything.
+type AuditQuery struct {
+	Actor   string
+	Action  string // what it begins with
+	Subject string
+	Since   time.Time // at or after
+	Until   time.Time // before
+	After   int64     // the last one seen
+	Newest  bool
+	Limit   int // zero: 1,000
+}
+
+// A Mark is how far somebody has come along the audit log: whoever makes checkpoints, or takes
+// the log to one place outside. It is kept for all replicas, of which one works at a time.
+type Mark struct {
+	Name       string // "checkpoint", "export https://siem.example.com/in"
+	Seq        int64  // of the last entry done
+	At         time.Time
+	Body       string // the last checkpoint
+	Error      string // the last trouble; empty: none since
+	Owner      string // the replica that works on it
+	OwnedUntil time.Time
 }
 
 // A Holding is what we know of one entitlement on its target.

@@ -150,47 +150,6 @@ func (e *Engine) Incidents(ctx context.Context, a Actor, q IncidentQuery) ([]cor
 	return e.incidents(ctx, q)
 }
 
-// Audit lists audit entries in order, after a sequence number.
-func (e *Engine) Audit(ctx context.Context, a Actor, after int64, limit int) ([]core.AuditEntry, error) {
-	if err := e.may(ctx, a, "audit", "list"); err != nil {
-		return nil, err
-	}
-	var out []core.AuditEntry
-	err := e.Store.Read(ctx, func(v View) (err error) {
-		out, err = v.Audit(after, limit)
-		return err
-	})
-	return out, err
-}
-
-// VerifyAudit walks the whole chain and returns where it ends. An error names the first bad entry.
-func (e *Engine) VerifyAudit(ctx context.Context, a Actor) (core.Chain, error) {
-	if err := e.may(ctx, a, "audit", "list"); err != nil {
-		return core.Chain{}, err
-	}
-	var chain core.Chain
-	err := e.Store.Read(ctx, func(v View) error {
-		for {
-			page, err := v.Audit(chain.Seq, 10_000)
-			if err != nil {
-				return err
-			}
-			if len(page) == 0 {
-				break
-			}
-			if err := chain.Verify(page...); err != nil {
-				return err
-			}
-		}
-		seq, hash, err := v.AuditHead()
-		if err == nil && (seq != chain.Seq || (seq > 0 && hash != chain.Hash)) {
-			err = core.Errorf(core.Internal, "the audit log ends at entry %d, but %d entries were written: its tail was cut", chain.Seq, seq)
-		}
-		return err
-	})
-	return chain, err
-}
-
 // Check says whether a user holds an entitlement now, by the grants alone: at a grant's end
 // the answer is no, whatever the target still shows.
 func (e *Engine) Check(ctx context.Context, a Actor, user string, resource core.Resource) (core.Grant, bool, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/sallyport/sallyport/internal/core"
@@ -226,9 +227,10 @@ func keys(v View, purpose string) (out []core.Credential, err error) {
 type Key struct {
 	Purpose   string // "ca", "audit"
 	Name      string
-	Body      string    // JSON, by its purpose
-	After     string    // the newest key of the purpose as its maker knows it; empty: none
-	ExpiresAt time.Time // zero: never
+	Body      string         // JSON, by its purpose
+	After     string         // the newest key of the purpose as its maker knows it; empty: none
+	ExpiresAt time.Time      // zero: never
+	Tell      map[string]any // what the audit entry says of it besides
 }
 
 // AddKey adds a key, unless another replica was faster: then it is core.Conflict, and there is
@@ -252,6 +254,8 @@ func (e *Engine) AddKey(ctx context.Context, a Actor, k Key) error {
 		if err != nil {
 			return err
 		}
-		return tx.audit(a, "key.create", "key/"+keyID(k.Purpose, k.Name), detail{"after": k.After})
+		d := detail{"after": k.After}
+		maps.Copy(d, k.Tell)
+		return tx.audit(a, "key.create", "key/"+keyID(k.Purpose, k.Name), d)
 	})
 }

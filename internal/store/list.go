@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
+	"unicode/utf8"
 
 	"github.com/sallyport/sallyport/internal/core"
 	"github.com/sallyport/sallyport/internal/engine"
@@ -39,6 +41,7 @@ const (
 	grants    = "id, ordinal, request_id, user_name, target, name, state, duration, not_before, starts_at, ends_at, ended_at, end_cause, ended_by, until_off_call, off_call_at, first_at, error, rule FROM access_grant"
 	incidents = "id, request_id, account, service, service_id, key, title, details, state, pagerduty_id, url, tried_at, created_at, resolve, error, retry_at, failures, done FROM incident"
 	notes     = "incident_id, seq, text, tried, posted FROM note"
+	audits    = "seq, at, actor, via, action, subject, detail, prev, hash FROM audit"
 )
 
 func selectFrom(columns string) *list {
@@ -338,4 +341,47 @@ func (v *view) Incidents(q engine.IncidentQuery) ([]core.Incident, error) {
 		out[i].Notes = append(out[i].Notes, noteOf(n))
 		return err
 	})
+}
+
+// clockSkew is by how much the clocks of replicas may differ, and so how far entries may stand
+// from where their moments say.
+const clockSkew = time.Minute
+
+// AuditEntries walks the log by its numbers, from one end. A span of time is found by its
+// index first, so that the walk begins and ends there.
+func (v *view) AuditEntries(q engine.AuditQuery) ([]core.AuditEntry, error) {
+	l := selectFrom(audits)
+	if q.Actor != "" {
+		l.where("actor = ?", q.Actor)
+	}
+	if q.Subject != "" {
+		l.where("subject = ?", q.Subject)
+	}
+	if q.Action != "" {
+		l.where("substr(action, 1, ?) = ?", utf8.RuneCountInString(q.Action), q.Action)
+	}
+	if !q.Since.IsZero() {
+		l.where("seq >= COALESCE((SELECT seq FROM audit WHERE at >= ? ORDER BY at LIMIT 1), 0)", micros(q.Since.Add(-clockSkew)))
+		l.where("at + 0 >= ?", micros(q.Since))
+	}
+	if !q.Until.IsZero() {
+		l.where("seq <= COALESCE((SELECT seq FROM audit WHERE at < ? ORDER BY at DESC LIMIT 1), 0)", micros(q.Until.Add(clockSkew)))
+		l.where("at + 0 < ?", micros(q.Until))
+	}
+	order, beyond := "", "seq > ?"
+	if q.Newest {
+		order, beyond = " DESC", "seq < ?"
+	}
+	if q.After > 0 {
+		l.where(beyond, q.After)
+	}
+	l.write(" ORDER BY seq"+order+" LIMIT ?", page(q.Limit))
+	var out []core.AuditEntry
+	err := v.query("list audit entries", l, func(s *sql.Rows) error {
+		var a db.Audit
+		err := s.Scan(&a.Seq, &a.At, &a.Actor, &a.Via, &a.Action, &a.Subject, &a.Detail, &a.Prev, &a.Hash)
+		out = append(out, auditOf(a))
+		return err
+	})
+	return out, err
 }

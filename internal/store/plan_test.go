@@ -40,6 +40,9 @@ func TestListsFindTheirIndexes(t *testing.T) {
 		{"access_grant_on_call", grantList(engine.GrantQuery{States: live[1:], UntilOffCall: true})},
 		{"access_grant_ends", grantList(engine.GrantQuery{EndsBy: at})},
 		{"access_grant_ends", grantList(engine.GrantQuery{EndsBy: at, States: live[1:]})},
+		{"audit_of_actor", auditList(engine.AuditQuery{Actor: "ann", Newest: true, After: 9})},
+		{"audit_of_subject", auditList(engine.AuditQuery{Subject: "grant/g", Action: "grant", Newest: true})},
+		{"audit_at", auditList(engine.AuditQuery{Since: at, Until: at, Newest: true})},
 		{"incident_newest", incidentList(engine.IncidentQuery{})},
 		{"incident_of_request", incidentList(engine.IncidentQuery{RequestID: "r"})},
 		{"incident_unfinished", incidentList(engine.IncidentQuery{Unfinished: true, RetryBy: at})},
@@ -54,6 +57,10 @@ func TestListsFindTheirIndexes(t *testing.T) {
 			}
 		}
 	}
+}
+
+func auditList(q engine.AuditQuery) func(engine.View) error {
+	return func(v engine.View) error { _, err := v.AuditEntries(q); return err }
 }
 
 func requestList(q engine.RequestQuery) func(engine.View) error {

@@ -19,6 +19,16 @@ SELECT * FROM audit WHERE seq > @after ORDER BY seq LIMIT @page;
 -- name: AuditHash :one
 SELECT hash FROM audit WHERE seq = @seq;
 
+-- name: Mark :one
+SELECT * FROM audit_mark WHERE name = @name;
+
+-- name: PutMark :exec
+INSERT INTO audit_mark (name, seq, at, body, error, owner, owned_until)
+VALUES (@name, @seq, @at, @body, @error, @owner, @owned_until)
+ON CONFLICT (name) DO UPDATE SET
+    seq = excluded.seq, at = excluded.at, body = excluded.body, error = excluded.error,
+    owner = excluded.owner, owned_until = excluded.owned_until;
+
 -- name: Revision :one
 SELECT number FROM revision WHERE id = 1;
 

@@ -249,6 +249,14 @@ func (t *tx) DeleteCredentials(by time.Time) error {
 	return t.put("delete old credentials", func() error { return t.q.DeleteCredentials(t.ctx, micros(by)) })
 }
 
+func (t *tx) PutMark(m engine.Mark) error {
+	return t.put("write the mark "+m.Name, func() error {
+		return t.q.PutMark(t.ctx, db.PutMarkParams{
+			Name: m.Name, Seq: m.Seq, At: micros(m.At), Body: m.Body, Error: m.Error, Owner: m.Owner, OwnedUntil: micros(m.OwnedUntil),
+		})
+	})
+}
+
 // Append puts an entry at the end of the audit chain. Its place is certain, because the
 // transaction holds the head; the head itself is written once per batch.
 func (t *tx) Append(e core.AuditEntry) error {

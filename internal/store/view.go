@@ -171,6 +171,14 @@ func (v *view) AuditHead() (int64, string, error) {
 	return head.Seq, head.Hash, err
 }
 
+// Mark returns how far somebody has come; the zero Mark where nobody has begun.
+func (v *view) Mark(name string) (engine.Mark, error) {
+	row, err := one(v, "read the mark "+name, nil, func() (db.AuditMark, error) { return v.q.Mark(v.ctx, name) })
+	return engine.Mark{
+		Name: row.Name, Seq: row.Seq, At: moment(row.At), Body: row.Body, Error: row.Error, Owner: row.Owner, OwnedUntil: moment(row.OwnedUntil),
+	}, err
+}
+
 func (v *view) Answer(key string) (engine.Answer, error) {
 	row, err := one(v, "read an answer", nil, func() (db.Answer, error) { return v.q.Answer(v.ctx, key) })
 	return engine.Answer{

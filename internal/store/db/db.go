@@ -90,6 +90,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	if q.lockHeadStmt, err = db.PrepareContext(ctx, lockHead); err != nil {
 		return nil, fmt.Errorf("error preparing query LockHead: %w", err)
 	}
+	if q.markStmt, err = db.PrepareContext(ctx, mark); err != nil {
+		return nil, fmt.Errorf("error preparing query Mark: %w", err)
+	}
 	if q.moveRevisionStmt, err = db.PrepareContext(ctx, moveRevision); err != nil {
 		return nil, fmt.Errorf("error preparing query MoveRevision: %w", err)
 	}
@@ -122,6 +125,9 @@ func Prepare(ctx context.Context, db DBTX) (*Queries, error) {
 	}
 	if q.putIncidentStmt, err = db.PrepareContext(ctx, putIncident); err != nil {
 		return nil, fmt.Errorf("error preparing query PutIncident: %w", err)
+	}
+	if q.putMarkStmt, err = db.PrepareContext(ctx, putMark); err != nil {
+		return nil, fmt.Errorf("error preparing query PutMark: %w", err)
 	}
 	if q.putNoteStmt, err = db.PrepareContext(ctx, putNote); err != nil {
 		return nil, fmt.Errorf("error preparing query PutNote: %w", err)
@@ -259,6 +265,11 @@ func (q *Queries) Close() error {
 			err = fmt.Errorf("error closing lockHeadStmt: %w", cerr)
 		}
 	}
+	if q.markStmt != nil {
+		if cerr := q.markStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing markStmt: %w", cerr)
+		}
+	}
 	if q.moveRevisionStmt != nil {
 		if cerr := q.moveRevisionStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing moveRevisionStmt: %w", cerr)
@@ -312,6 +323,11 @@ func (q *Queries) Close() error {
 	if q.putIncidentStmt != nil {
 		if cerr := q.putIncidentStmt.Close(); cerr != nil {
 			err = fmt.Errorf("error closing putIncidentStmt: %w", cerr)
+		}
+	}
+	if q.putMarkStmt != nil {
+		if cerr := q.putMarkStmt.Close(); cerr != nil {
+			err = fmt.Errorf("error closing putMarkStmt: %w", cerr)
 		}
 	}
 	if q.putNoteStmt != nil {
@@ -410,6 +426,7 @@ type Queries struct {
 	holdingStmt           *sql.Stmt
 	incidentStmt          *sql.Stmt
 	lockHeadStmt          *sql.Stmt
+	markStmt              *sql.Stmt
 	moveRevisionStmt      *sql.Stmt
 	notesStmt             *sql.Stmt
 	pinStmt               *sql.Stmt
@@ -421,6 +438,7 @@ type Queries struct {
 	putHeadStmt           *sql.Stmt
 	putHoldingStmt        *sql.Stmt
 	putIncidentStmt       *sql.Stmt
+	putMarkStmt           *sql.Stmt
 	putNoteStmt           *sql.Stmt
 	putPinStmt            *sql.Stmt
 	putRequestStmt        *sql.Stmt
@@ -456,6 +474,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		holdingStmt:           q.holdingStmt,
 		incidentStmt:          q.incidentStmt,
 		lockHeadStmt:          q.lockHeadStmt,
+		markStmt:              q.markStmt,
 		moveRevisionStmt:      q.moveRevisionStmt,
 		notesStmt:             q.notesStmt,
 		pinStmt:               q.pinStmt,
@@ -467,6 +486,7 @@ func (q *Queries) WithTx(tx *sql.Tx) *Queries {
 		putHeadStmt:           q.putHeadStmt,
 		putHoldingStmt:        q.putHoldingStmt,
 		putIncidentStmt:       q.putIncidentStmt,
+		putMarkStmt:           q.putMarkStmt,
 		putNoteStmt:           q.putNoteStmt,
 		putPinStmt:            q.putPinStmt,
 		putRequestStmt:        q.putRequestStmt,

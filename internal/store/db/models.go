@@ -52,6 +52,16 @@ type AuditHead struct {
 	Hash string
 }
 
+type AuditMark struct {
+	Name       string
+	Seq        int64
+	At         int64
+	Body       string
+	Error      string
+	Owner      string
+	OwnedUntil int64
+}
+
 type Credential struct {
 	Kind      string
 	ID        string

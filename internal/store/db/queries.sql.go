@@ -535,6 +535,25 @@ func (q *Queries) LockHead(ctx context.Context) (LockHeadRow, error) {
 	return i, err
 }
 
+const mark = `-- name: Mark :one
+SELECT name, seq, at, body, error, owner, owned_until FROM audit_mark WHERE name = $1
+`
+
+func (q *Queries) Mark(ctx context.Context, name string) (AuditMark, error) {
+	row := q.queryRow(ctx, q.markStmt, mark, name)
+	var i AuditMark
+	err := row.Scan(
+		&i.Name,
+		&i.Seq,
+		&i.At,
+		&i.Body,
+		&i.Error,
+		&i.Owner,
+		&i.OwnedUntil,
+	)
+	return i, err
+}
+
 const moveRevision = `-- name: MoveRevision :exec
 UPDATE revision SET number = number + 1 WHERE id = 1
 `
@@ -873,6 +892,37 @@ func (q *Queries) PutIncident(ctx context.Context, arg PutIncidentParams) error 
 		arg.RetryAt,
 		arg.Failures,
 		arg.Done,
+	)
+	return err
+}
+
+const putMark = `-- name: PutMark :exec
+INSERT INTO audit_mark (name, seq, at, body, error, owner, owned_until)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (name) DO UPDATE SET
+    seq = excluded.seq, at = excluded.at, body = excluded.body, error = excluded.error,
+    owner = excluded.owner, owned_until = excluded.owned_until
+`
+
+type PutMarkParams struct {
+	Name       string
+	Seq        int64
+	At         int64
+	Body       string
+	Error      string
+	Owner      string
+	OwnedUntil int64
+}
+
+func (q *Queries) PutMark(ctx context.Context, arg PutMarkParams) error {
+	_, err := q.exec(ctx, q.putMarkStmt, putMark,
+		arg.Name,
+		arg.Seq,
+		arg.At,
+		arg.Body,
+		arg.Error,
+		arg.Owner,
+		arg.OwnedUntil,
 	)
 	return err
 }

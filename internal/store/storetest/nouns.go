@@ -62,7 +62,7 @@ func everyFieldSurvives(b *bench) {
 	document, request, grant := filled[core.Document](), filled[core.Request](), filled[core.Grant]()
 	incident, holding, pin := filled[core.Incident](), filled[engine.Holding](), filled[engine.Pin]()
 	answer, entry := filled[engine.Answer](), filled[core.AuditEntry]()
-	credential := filled[core.Credential]()
+	credential, mark := filled[core.Credential](), filled[engine.Mark]()
 	put := func(tx engine.Tx) {
 		b.no(tx.PutDocument(document))
 		b.no(tx.PutRequest(request))
@@ -72,6 +72,7 @@ func everyFieldSurvives(b *bench) {
 		b.no(tx.PutPin(pin))
 		b.no(tx.PutAnswer(answer))
 		b.no(tx.PutCredential(credential))
+		b.no(tx.PutMark(mark))
 	}
 	check := func(v engine.View) {
 		b.same("document", value[core.Document](b)(v.Document(document.Kind, document.Name)), document)
@@ -86,6 +87,7 @@ func everyFieldSurvives(b *bench) {
 		b.same("pin", value[engine.Pin](b)(v.Pin(pin.User, pin.Account)), pin)
 		b.same("pin of", value[engine.Pin](b)(v.PinOf(pin.Account, pin.PagerDutyUserID)), pin)
 		b.same("answer", value[engine.Answer](b)(v.Answer(answer.Key)), answer)
+		b.same("mark", value[engine.Mark](b)(v.Mark(mark.Name)), mark)
 		b.same("credential", value[core.Credential](b)(v.Credential(credential.Kind, credential.ID)), credential)
 	}
 	b.write(func(tx engine.Tx) { put(tx); check(tx); b.no(tx.Append(entry)) })

@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"answers", answers},
 		{"credentials", credentials},
 		{"audit entries form a chain", auditChain},
+		{"audit entries are selected", auditSelected},
 		{"a write sees what it wrote", writeSeesItself},
 		{"an error undoes the write", errorUndoes},
 		{"each write of a group has its own outcome", groupOutcomes},

@@ -41,6 +41,40 @@ func (b *bench) wantAudit(want ...string) {
 	b.same("audit entries", got, expected)
 }
 
+// auditSelected appends an entry a minute, by two people in turn.
+func auditSelected(b *bench) {
+	b.write(func(tx engine.Tx) {
+		for i := range 10 {
+			b.no(tx.Append(core.AuditEntry{
+				At: T0.Add(time.Duration(i) * time.Minute), Actor: []string{"ann", "bo"}[i%2],
+				Action: []string{"grant.end", "gränt.end", "grant.ended"}[i%3], Subject: fmt.Sprint("grant/", i%4),
+			}))
+		}
+	})
+	for _, test := range []struct {
+		q    engine.AuditQuery
+		want []int64
+	}{
+		{engine.AuditQuery{Actor: "bo"}, []int64{2, 4, 6, 8, 10}},
+		{engine.AuditQuery{Action: "grant.end", Newest: true}, []int64{10, 9, 7, 6, 4, 3, 1}},
+		{engine.AuditQuery{Action: "gränt"}, []int64{2, 5, 8}},
+		{engine.AuditQuery{Subject: "grant/1", Newest: true, Limit: 2}, []int64{10, 6}},
+		{engine.AuditQuery{Newest: true, After: 4}, []int64{3, 2, 1}},
+		{engine.AuditQuery{Since: T0.Add(2 * time.Minute), Until: T0.Add(5 * time.Minute)}, []int64{3, 4, 5}},
+		{engine.AuditQuery{Since: T0.Add(time.Hour)}, nil},
+		{engine.AuditQuery{Until: T0}, nil},
+		{engine.AuditQuery{Actor: "cy"}, nil},
+	} {
+		b.read(func(v engine.View) {
+			var got []int64
+			for _, e := range value[[]core.AuditEntry](b)(v.AuditEntries(test.q)) {
+				got = append(got, e.Seq)
+			}
+			b.same(fmt.Sprintf("%+v", test.q), got, test.want)
+		})
+	}
+}
+
 func auditChain(b *bench) {
 	var want []string
 	for i := range 5 {
