@@ -38,11 +38,20 @@ func auditSettings(every string, checkpointTo, export []string) string {
 	if len(checkpointTo)+len(export) == 0 {
 		return ""
 	}
-	b, err := json.Marshal(map[string]any{"checkpoint_every": every, "checkpoint_to": checkpointTo, "export": export})
+	b, err := json.Marshal(map[string]any{"checkpoint_every": every, "checkpoint_to": named(checkpointTo), "export": named(export)})
 	if err != nil {
 		return "" // texts can always be written
 	}
 	return string(b)
+}
+
+// named are places as they may stand in the log, from which nothing can be taken back.
+func named(places []string) []string {
+	out := make([]string, len(places))
+	for i, p := range places {
+		out[i] = notary.WithoutPath(p)
+	}
+	return out
 }
 
 func (a *App) auditPlaces() []client.AuditPlace {

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -302,7 +303,9 @@ func (n *Notary) Troubles() []string {
 	}
 	for _, p := range n.Places() {
 		if p.Error != "" {
-			out = append(out, fmt.Sprintf("audit: %s, %d entries behind: %s", WithoutPath(p.Name), p.Lag, p.Error))
+			named := WithoutPath(p.Name)
+			text := strings.ReplaceAll(p.Error, strings.TrimPrefix(p.Name, "file:"), named)
+			out = append(out, fmt.Sprintf("audit: %s, %d entries behind: %s", named, p.Lag, text))
 		}
 	}
 	return out
@@ -312,7 +315,7 @@ func (n *Notary) Troubles() []string {
 func WithoutPath(name string) string {
 	scheme, rest, isURL := strings.Cut(name, "://")
 	if !isURL {
-		return name
+		return "file:…/" + filepath.Base(name)
 	}
 	host, _, _ := strings.Cut(rest, "/")
 	return scheme + "://" + host

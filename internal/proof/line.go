@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"io"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -274,16 +277,48 @@ type written struct {
 // decode reads a line of an export that may be written in any way JSON allows, such as by jq.
 func decode(text []byte) (core.AuditEntry, error) {
 	var w written
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&w); err != nil {
+	if err := exact(text, "seq", "at", "actor", "via", "action", "subject", "detail", "prev", "hash"); err != nil {
 		return core.AuditEntry{}, err
 	}
-	if d.More() {
-		return core.AuditEntry{}, core.Errorf(core.Invalid, "there is something behind the entry")
+	if err := json.Unmarshal(text, &w); err != nil {
+		return core.AuditEntry{}, err
 	}
 	if !w.At.Equal(w.At.Truncate(time.Microsecond)) {
 		return core.AuditEntry{}, core.Errorf(core.Invalid, "its time has more than microseconds")
 	}
 	return core.AuditEntry(w), nil
+}
+
+// exact refuses what is not one flat object with these names, each once at most and in exactly
+// this spelling. Package encoding/json takes other cases for the same name, and the last of two.
+func exact(text []byte, names ...string) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return core.Errorf(core.Invalid, "it is not a JSON object")
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := t.(string) // a key is nothing else
+		if !slices.Contains(names, name) || seen[name] {
+			return core.Errorf(core.Invalid, "the name %.32q does not belong there, or stands there twice", name)
+		}
+		seen[name] = true
+		if t, err = d.Token(); err != nil {
+			return err
+		}
+		if _, nested := t.(json.Delim); nested {
+			return core.Errorf(core.Invalid, "%s is not a single value", name)
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return core.Errorf(core.Invalid, "there is something behind the object")
+	}
+	return nil
 }

@@ -207,7 +207,7 @@ func (w *walk) signed(c core.Checkpoint) bool {
 func (w *walk) finish() {
 	for ; w.next < len(w.points); w.next++ {
 		if c := w.points[w.next]; w.signed(c) {
-			w.p.Bad = fmt.Sprintf("audit entry %d is missing: the log ends at entry %d, but at %s it had %d entries: its tail was cut, or an old copy restored",
+			w.p.Bad = fmt.Sprintf("audit entry %d is missing: the log ends at entry %d, but at %s it had %d entries: its tail was cut, an old copy restored, or it was exported before then",
 				w.p.Last+1, w.p.Last, c.At.Format(time.RFC3339), c.Seq)
 		}
 		if w.p.Bad != "" {
@@ -215,6 +215,9 @@ func (w *walk) finish() {
 		}
 	}
 	switch {
+	case w.p.Checked == 0 && !w.trusting:
+		w.p.Bad = "nothing in the log is signed by the key that was given, as there is no checkpoint of it: give --checkpoints with it"
+		return
 	case w.p.Checked == 0:
 		w.p.Notes = append(w.p.Notes, "without checkpoints, a tail that was cut off or a whole log that was computed anew cannot be seen: give --checkpoints and --key")
 		return
@@ -248,12 +251,13 @@ func Line(c core.Checkpoint) []byte {
 // Read reads a checkpoint from a line.
 func Read(text []byte) (core.Checkpoint, error) {
 	var p point
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil {
+	if err := exact(text, "log", "seq", "hash", "at", "key", "signature"); err != nil {
 		return core.Checkpoint{}, err
 	}
-	if d.More() || p.Seq < 1 {
+	if err := json.Unmarshal(text, &p); err != nil {
+		return core.Checkpoint{}, err
+	}
+	if p.Seq < 1 {
 		return core.Checkpoint{}, core.Errorf(core.Invalid, "it is no checkpoint")
 	}
 	return core.Checkpoint(p), nil

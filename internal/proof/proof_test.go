@@ -450,3 +450,41 @@ func BenchmarkVerify(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(k.entries)*b.N)/b.Elapsed().Seconds(), "entries/s")
 }
+
+// TestF074ALineThatCouldBeReadInTwoWaysIsNotGood: a reader that takes other cases for the same
+// name, or the last of two, would pass what others read otherwise.
+func TestF074ALineThatCouldBeReadInTwoWaysIsNotGood(t *testing.T) {
+	prev := core.AuditRoot
+	var lines []string
+	for i := range int64(5) {
+		e := core.SealEntry(prev, core.AuditEntry{Seq: i + 1, At: time.Date(2026, 3, 1, 12, 0, int(i), 0, time.UTC), Actor: "ann", Via: "socket", Action: "a.b", Subject: "request/x", Detail: `{"k":"v"}`})
+		b, err := json.Marshal(written(e))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, prev = append(lines, string(b)), e.Hash
+	}
+	for what, change := range map[string]func(string) string{
+		"a name in another case": func(s string) string { return strings.Replace(s, `"actor"`, `"Actor"`, 1) },
+		"a name twice":           func(s string) string { return strings.Replace(s, `"actor":"ann"`, `"actor":"eve","actor":"ann"`, 1) },
+		"twice, by case":         func(s string) string { return strings.Replace(s, `"actor":"ann"`, `"Actor":"eve","actor":"ann"`, 1) },
+		"rubbish behind":         func(s string) string { return s + `} "eve did it"` },
+		"a list behind":          func(s string) string { return s + `[]` },
+		"a name of nobody's":     func(s string) string { return strings.Replace(s, `"actor"`, `"x":1,"actor"`, 1) },
+		"a nested value":         func(s string) string { return strings.Replace(s, `"ann"`, `["ann"]`, 1) },
+	} {
+		changed := slices.Clone(lines)
+		changed[2] = change(changed[2])
+		p, err := Verify(strings.NewReader(strings.Join(changed, "\n")+"\n"), Options{})
+		if err == nil && p.Bad == "" {
+			t.Errorf("%s: passes", what)
+		}
+		c := core.Checkpoint{Log: "l", Seq: 1, Hash: "h", Key: "k"}
+		if _, err := Read([]byte(strings.Replace(change(string(Line(c))), `"key"`, `"Key"`, 1))); err == nil {
+			t.Errorf("%s: a checkpoint passes", what)
+		}
+	}
+	if p, err := Verify(strings.NewReader(strings.Join(lines, "\n")+"\n"), Options{Keys: []ed25519.PublicKey{make([]byte, ed25519.PublicKeySize)}}); err != nil || p.Bad == "" {
+		t.Errorf("a key that signed nothing of it: %+v, %v", p, err)
+	}
+}
