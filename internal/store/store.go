@@ -185,7 +185,11 @@ func (s *Store) Commits() int64 { return s.commits.Load() }
 // only a single answer that does not come within Options.Patience ends it.
 func (s *Store) Read(ctx context.Context, fn func(engine.View) error) error {
 	return s.reading(ctx, func(within context.Context, alive func()) error {
-		conn, err := s.r.Conn(ctx)
+		wait := within // for a connection too: a silent database holds all of them
+		if !s.postgres {
+			wait = ctx
+		}
+		conn, err := s.r.Conn(wait)
 		if err != nil {
 			return s.unavailable(err)
 		}
