@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -107,8 +108,8 @@ func get(t *testing.T, s *world.Server, path string) string {
 	return answer
 }
 
-// B030 to B033, B107, B118, B122, B148: there are no identities yet, so the network learns
-// whether the server is well, and nothing else, whatever it sends along.
+// B030 to B033, B107, B118, B122, B148: whoever shows no identity learns whether the server is
+// well, and gets the calls that lead to an identity, and nothing else, whatever they send along.
 //
 // asvs: 6.3.4, 8.3.1, 13.4.5
 func TestB031TheNetworkSeesHealthAndNothingElse(t *testing.T) {
@@ -130,18 +131,29 @@ func TestB031TheNetworkSeesHealthAndNothingElse(t *testing.T) {
 		}
 	}
 	var spec struct {
-		Paths map[string]map[string]json.RawMessage `json:"paths"`
+		Paths map[string]map[string]struct {
+			Rule struct{ Who string } `json:"x-sallyport-permission"`
+		}
 	}
 	read(t, get(t, s, "/v1/openapi.json"), &spec)
 	if len(spec.Paths) < 15 {
 		t.Fatalf("only %d paths are described", len(spec.Paths))
 	}
+	var open []string
 	for path, methods := range spec.Paths {
-		for method := range methods {
+		for method, op := range methods {
+			if op.Rule.Who == "open" {
+				open = append(open, method+" "+path)
+				continue
+			}
 			if res := call(t, strings.ToUpper(method), url+path, "", [2]string{}); res.StatusCode != 401 {
 				t.Errorf("%s %s: %s", method, path, res.Status)
 			}
 		}
+	}
+	slices.Sort(open)
+	if got := strings.Join(open, ", "); got != "get /v1/ca, post /v1/logins, post /v1/logins/{id}/finish" {
+		t.Errorf("open to everybody: %s", got)
 	}
 	for _, path := range []string{
 		"/", "/docs", "/metrics", "/debug/pprof/", "/v1", "/v1/openapi.json", "/healthz/", "//healthz", "/%68ealthz", "/healthz/../v1/requests",
@@ -154,10 +166,15 @@ func TestB031TheNetworkSeesHealthAndNothingElse(t *testing.T) {
 	for _, h := range [][2]string{
 		{"Sallyport-As", "ann@example.com"}, {"X-Forwarded-User", "admin"}, {"X_Forwarded_User", "admin"}, {"X-Forwarded-For", "127.0.0.1"},
 		{"X-Forwarded-Uri", "/healthz"}, {"X-Original-URL", "/healthz"}, {"X-Rewrite-URL", "/healthz"}, {"X-HTTP-Method-Override", "GET"},
-		{"User-Agent", "kube-probe/1.30"}, {"Cookie", "sallyport_demo=1"}, {"Host", "localhost"}, {"Host", "sallyport"},
+		{"User-Agent", "kube-probe/1.30"}, {"Cookie", "sallyport_demo=1"},
 	} {
 		if res := call(t, "GET", url+"/v1/requests", "Bearer "+world.Token, h); res.StatusCode != 401 {
 			t.Errorf("with %s: %s: %s", h[0], h[1], res.Status)
+		}
+	}
+	for _, host := range []string{"localhost", "sallyport", "evil.example:7373"} { // none of its own, which have a port
+		if res := call(t, "GET", url+"/v1/requests", "", [2]string{"Host", host}); res.StatusCode != 421 {
+			t.Errorf("with Host: %s: %s", host, res.Status)
 		}
 	}
 }
@@ -176,7 +193,7 @@ func TestB088WhatCanBeReadInTwoWaysIsRefusedAndTheConnectionClosed(t *testing.T)
 		"two hosts":                  "GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
 		"no host":                    "GET /healthz HTTP/1.1\r\n\r\n",
 		"a space before the colon":   "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length : 5\r\n\r\n",
-		"something that is not HTTP": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n",
+		"something that is not HTTP": "\x15\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n",
 	} {
 		conn, err := net.DialTimeout("tcp", s.Address, world.Patience)
 		if err != nil {
