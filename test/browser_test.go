@@ -91,6 +91,7 @@ func (b browser) sees(words string) {
 
 var linkPattern = regexp.MustCompile(`http://localhost:\S+/invite/\S+`)
 
+// asvs: 6.3.3, 7.2.2, 7.4.4, 16.3.1
 func TestSomebodyIsInvitedMakesAPasskeySignsOutAndInAndIsRefusedOnceLocked(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")

@@ -44,6 +44,7 @@ func TestOnlyAPageOfTheSessionChangesSomething(t *testing.T) {
 	}
 }
 
+// asvs: 3.3.1, 3.3.3
 func TestTheCookieOfASessionIsForThisHostAndForNoScript(t *testing.T) {
 	w := httptest.NewRecorder()
 	ClearSession(w)

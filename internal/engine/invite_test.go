@@ -40,6 +40,7 @@ func (h *harness) invite(user string) engine.Invitation {
 	return i
 }
 
+// asvs: 6.4.1, 6.5.1, 6.5.2
 func TestAnInvitationWorksOnceAndGivesASessionAndAPasskey(t *testing.T) {
 	h := newHarness(t)
 	h.apply(people)
@@ -93,6 +94,7 @@ func TestAnInvitationIsMadeByThoseOnlyWhoGainNothingByIt(t *testing.T) {
 	}
 }
 
+// asvs: 6.5.5
 func TestAnInvitationEndsWithItsTimeItsMakerAndItsUser(t *testing.T) {
 	for name, end := range map[string]func(*harness){
 		"its time is over": func(h *harness) { h.advance(25 * time.Hour) },
