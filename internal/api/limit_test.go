@@ -313,3 +313,26 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 	d.writes++
 	return d.Conn.SetWriteDeadline(t)
 }
+
+func TestACookieThatIsWorthNothingWidensNoLimitOfWhatIsOpen(t *testing.T) {
+	h := newHarness(t, func(o *Options) {
+		o.Public = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+		o.IsPublic = func(r *http.Request) bool {
+			return r.URL.Path == "/signin" || strings.HasPrefix(r.URL.Path, "/static/")
+		}
+	})
+	door := h.TCP()
+	for _, path := range []string{"/signin", "/v1/ca", "/static/pico.css"} {
+		h.limits.strangers = newBuckets(strangerRate, strangerBurst)
+		h.limits.now = func() time.Time { return time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC) }
+		refused := 0
+		for range strangerBurst + 5 {
+			if w := h.from(door, "192.0.2.7:1", "GET", path, "Cookie", "__Host-sallyport=guess"); w.Code == http.StatusTooManyRequests {
+				refused++
+			}
+		}
+		if want := map[bool]int{true: 0, false: 5}[strings.HasPrefix(path, "/static/")]; refused != want {
+			t.Errorf("%s: %d calls were refused, want %d", path, refused, want)
+		}
+	}
+}

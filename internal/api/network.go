@@ -28,14 +28,30 @@ func (a *API) TCP() http.Handler {
 			a.fail(w, r, err)
 		case known:
 			a.serve(w, withCaller(r, actor))
-		case a.Public != nil && a.IsPublic(r):
-			a.Public.ServeHTTP(w, r)
-		case openCall(r):
-			a.route(w, r, false) // an idempotency key would have the answer stored, and a secret is in it
+		case a.public(r), openCall(r):
+			a.open(w, r)
 		default:
 			a.stranger(w, r)
 		}
 	})
+}
+
+func (a *API) public(r *http.Request) bool { return a.Public != nil && a.IsPublic(r) }
+
+// open answers what is there for everybody. A cookie or a header that comes along is not looked
+// at, so it widens no limit; pictures and styles are free.
+func (a *API) open(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasPrefix(r.URL.Path, "/static/") {
+		if err := a.limits.unknown(w, r); err != nil {
+			a.fail(w, r, err)
+			return
+		}
+	}
+	if a.public(r) {
+		a.Public.ServeHTTP(w, r)
+		return
+	}
+	a.route(w, r, false) // an idempotency key would have the answer stored, and a secret is in it
 }
 
 // who settles who is calling over the network: by the certificate that was shown, or else by

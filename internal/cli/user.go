@@ -68,7 +68,15 @@ func (s *shell) addUser(ctx context.Context, c *client.Client, name string, role
 		s.sayf("%s has been created\n", resourceName(manifest.KindUser, name))
 		return err
 	}
-	return s.show(list(done.Items), func() error {
+	type added struct {
+		client.Applied
+		Invitation client.Invitation `json:"invitation"`
+	}
+	all := make([]added, len(done.Items)) // there is one
+	for i, item := range done.Items {
+		all[i] = added{item, invited}
+	}
+	return s.show(all, func() error {
 		s.sayf("%s has been created\n", resourceName(manifest.KindUser, name))
 		return s.tellInvitation(invited)
 	})
