@@ -58,10 +58,7 @@ func (e *Engine) Invite(ctx context.Context, a Actor, in Invitation, ttl time.Du
 		}
 		return tx.audit(a, "user.invite", "user/"+in.User, detail{"until": in.ExpiresAt.UTC(), "replace": in.Replace, "id": short(Digest(in.Token))})
 	})
-	if core.KindOf(err) == core.Refused {
-		e.refused(ctx, a, "user.invite", "user/"+in.User, err)
-	}
-	return in, err
+	return in, e.refused(ctx, a, "user.invite", "user/"+in.User, err)
 }
 
 // mayInvite refuses invitations for those who take none, and by those who would gain by it.

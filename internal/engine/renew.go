@@ -92,10 +92,7 @@ func (e *Engine) Renew(ctx context.Context, a Actor, in SignRequest) (Issued, er
 		old.Next = out.Serial
 		return tx.keep(old)
 	})
-	if core.KindOf(err) == core.Refused {
-		e.refused(ctx, a, "certificate.renew", "user/"+a.User, err)
-	}
-	return out, err
+	return out, e.refused(ctx, a, "certificate.renew", "user/"+a.User, err)
 }
 
 // mayRenew refuses everybody but a bot with a certificate, and a bot whose author may not have

@@ -87,10 +87,7 @@ func (e *Engine) Sign(ctx context.Context, a Actor, in SignRequest) (Issued, err
 		out, err = e.issue(tx, a, s, in.TTL, in.Request, "certificate.sign")
 		return err
 	})
-	if core.KindOf(err) == core.Refused {
-		e.refused(ctx, a, "certificate.sign", "user/"+in.User, err)
-	}
-	return out, err
+	return out, e.refused(ctx, a, "certificate.sign", "user/"+in.User, err)
 }
 
 // maySign refuses what the caller may not have made, and says who made it.
@@ -172,8 +169,7 @@ func (e *Engine) issue(tx *txn, a Actor, s Session, ttl time.Duration, request [
 // log: once before, as it works on the keys of everybody, and once with what came of it.
 func (e *Engine) RotateAuthority(ctx context.Context, a Actor, rotate func(context.Context) (bundle []byte, pin string, err error)) ([]byte, string, error) {
 	if err := e.may(ctx, a, "cert_authority", "update"); err != nil {
-		e.refused(ctx, a, "ca.rotate", "ca", err)
-		return nil, "", err
+		return nil, "", e.refused(ctx, a, "ca.rotate", "ca", err)
 	}
 	if err := e.write(ctx, func(tx *txn) error { return tx.audit(a, "ca.rotate", "ca", nil) }); err != nil {
 		return nil, "", err
