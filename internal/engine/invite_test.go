@@ -164,3 +164,25 @@ func TestWhoIsNotLetInHearsTheSameWhateverTheReason(t *testing.T) {
 		t.Errorf("locked: %v", err)
 	}
 }
+
+func TestAProofThatIsNotAcceptedStandsInTheAuditLogWithItsReason(t *testing.T) {
+	h := newHarness(t)
+	at := engine.Visit{Address: "192.0.2.9"}
+	for range 3 { // of one address once a minute
+		err := h.RefuseSignIn(t.Context(), engine.Proof{Kind: core.CredentialPasskey}, at, errors.New("the origin is another one"))
+		if core.KindOf(err) != core.Unauthenticated || strings.Contains(err.Error(), "origin") {
+			t.Errorf("everybody hears: %v", err)
+		}
+	}
+	entries, err := h.Audit(t.Context(), admin, 0, 0)
+	h.must(err)
+	var found []core.AuditEntry
+	for _, e := range entries {
+		if e.Action == "session.begin.refused" {
+			found = append(found, e)
+		}
+	}
+	if len(found) != 1 || !strings.Contains(found[0].Detail, "the origin is another one") || !strings.Contains(found[0].Via, "192.0.2.9") {
+		t.Errorf("the log has %+v", found)
+	}
+}

@@ -226,9 +226,11 @@ func (e *Engine) FindPasskey(ctx context.Context, id string) (user, body string,
 	return user, body, err
 }
 
-// RefuseSignIn counts a proof that package auth did not accept, and says what everybody hears.
-func (e *Engine) RefuseSignIn(p Proof, why error) error {
+// RefuseSignIn takes note of a proof that package auth did not accept, and says what everybody
+// hears. What was wrong with it is in the audit log, of one address once a minute.
+func (e *Engine) RefuseSignIn(ctx context.Context, p Proof, at Visit, why error) error {
 	e.countSignIn(p, errors.Join(why, errNobody))
+	_ = e.refused(ctx, stranger(at.Address), "session.begin", "address/"+at.Address, core.Errorf(core.Refused, "%s: %w", p.method(), why))
 	return errNobody
 }
 

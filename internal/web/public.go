@@ -124,7 +124,7 @@ func (p *public) finishSignIn(w http.ResponseWriter, r *http.Request, in step) (
 	}
 	proof, err := p.Passkeys.FinishSignIn(r.Context(), []byte(ticket.Data), in.Answer)
 	if err != nil {
-		return step{}, p.Engine.RefuseSignIn(engine.Proof{Kind: core.CredentialPasskey}, err)
+		return step{}, p.Engine.RefuseSignIn(r.Context(), engine.Proof{Kind: core.CredentialPasskey}, visit(r), err)
 	}
 	s, err := p.Engine.SignIn(r.Context(), proof, visit(r))
 	if err == nil {

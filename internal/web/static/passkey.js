@@ -7,7 +7,7 @@ async function call(path, body, csrf) {
   if (csrf) headers["Sallyport-CSRF"] = csrf;
   const resp = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
   const answer = await resp.json();
-  if (!resp.ok) throw new Error([answer.error || answer.detail || resp.statusText, answer.hint].filter(Boolean).join(". "));
+  if (!resp.ok) throw new Error([answer.error || answer.detail || resp.statusText, answer.hint].filter(Boolean).join(": "));
   return answer;
 }
 
