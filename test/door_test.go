@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -173,8 +174,10 @@ func TestB031TheNetworkSeesHealthAndNothingElse(t *testing.T) {
 		}
 	}
 	for _, host := range []string{"localhost", "sallyport", "evil.example:7373"} { // none of its own, which have a port
-		if res := call(t, "GET", url+"/v1/requests", "", [2]string{"Host", host}); res.StatusCode != 421 {
-			t.Errorf("with Host: %s: %s", host, res.Status)
+		for _, token := range []string{"", "Bearer " + world.Token} {
+			if res := call(t, "GET", url+"/v1/requests", token, [2]string{"Host", host}); res.StatusCode != 421 {
+				t.Errorf("with Host: %s and %q: %s", host, token, res.Status)
+			}
 		}
 	}
 }
@@ -218,6 +221,34 @@ func TestB088WhatCanBeReadInTwoWaysIsRefusedAndTheConnectionClosed(t *testing.T)
 		if more, err := http.ReadResponse(answers, nil); err == nil {
 			more.Body.Close()
 			t.Errorf("%s: a second answer, %s", name, more.Status)
+		}
+		conn.Close()
+	}
+}
+
+// B088: what begins as TLS and is none gets no answer that could be read as HTTP, and is closed.
+func TestB088WhatOnlyBeginsAsTLSIsClosedWithoutAnHTTPAnswer(t *testing.T) {
+	t.Parallel()
+	s := start(t, "")
+	for name, text := range map[string]string{
+		"a record that is no hello":    "\x16\x03\x01\x00\x05hello",
+		"a hello that never ends":      "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n",
+		"a call behind a broken hello": "\x16\x03\x01\x00\x05helloGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		conn, err := net.DialTimeout("tcp", s.Address, world.Patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(world.Patience))
+		if _, err := conn.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		said, err := io.ReadAll(conn)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection stays open", name)
+		}
+		if strings.Contains(string(said), "HTTP/") {
+			t.Errorf("%s: answered with %q", name, said)
 		}
 		conn.Close()
 	}

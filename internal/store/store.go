@@ -182,7 +182,7 @@ func (s *Store) Commits() int64 { return s.commits.Load() }
 
 // Read runs fn on a consistent snapshot. After an error of the database the snapshot
 // refuses everything else, and Read returns that error whatever fn does. It may take long;
-// only a single answer that does not come within Options.Patience ends it.
+// only a single answer, or a connection, that does not come within Options.Patience ends it.
 func (s *Store) Read(ctx context.Context, fn func(engine.View) error) error {
 	return s.reading(ctx, func(within context.Context, alive func()) error {
 		wait := within // for a connection too: a silent database holds all of them
